@@ -1,0 +1,1 @@
+"""cimlab: instrument control and hardware-in-the-loop training on memristor arrays."""

@@ -1,0 +1,98 @@
+"""The hardware below the board service: what a lab implements for its own chip.
+
+A HAL speaks converter codes and integers, knows nothing of sessions, and is called from one
+thread. The service on top of it (`cimlab.board.service`) gives the link, exactly-once pulses,
+limits, the watchdog and on-board jobs. `mock_hw` implements the same protocol in software.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimlab.core.array import Addresses, Limits, Unfold, Window
+
+Codes8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class HalInfo:
+    """What the hardware is.
+
+    Attributes:
+        tiles, rows, cols: Size.
+        dac_bits: Input resolution, at most 8: codes 0 .. 2**dac_bits - 1.
+        adc_bits: Output resolution, at most 8.
+        v_pulse: Pulse amplitude of the code +-scaling.PULSE_CODE_MAX, V.
+        v_gate: Gate voltage of the code scaling.GATE_CODE_MAX, V.
+        tick: Unit of pulse widths, s.
+        limits: What the devices stand; the service refuses more.
+        origin: "measured" on a real chip, "emulated" in software.
+        identity: Make, model, serial number, firmware.
+        capabilities: Of "unfold", "transpose".
+    """
+
+    tiles: int
+    rows: int
+    cols: int
+    dac_bits: int
+    adc_bits: int
+    v_pulse: float
+    v_gate: float
+    tick: float
+    limits: Limits
+    origin: Literal["measured", "emulated"]
+    identity: str
+    capabilities: frozenset[str] = frozenset()
+
+
+
+
+class BoardHal(Protocol):
+    """Six verbs and what they act on. Every array is C-contiguous."""
+
+    @property
+    def info(self) -> HalInfo:
+        """Constant for the HAL's lifetime."""
+        ...
+
+    def configure(self, v_read: float, i_read: float, i_vmm: Sequence[float]) -> None:
+        """Set DAC full scale (V), ADC full scale for cell reads (A) and of each tile's VMM (A)."""
+        ...
+
+    def gate(self, code: int) -> None:
+        """Set the gate voltage, code / scaling.GATE_CODE_MAX of info.v_gate."""
+        ...
+
+    def convert(
+        self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
+    ) -> Codes8:
+        """Drive input codes, digitise column currents (rows and columns change place if transposed).
+
+        codes: (tiles, batch, rows of the window); with unfold a feature map (batch, channels,
+        height, width), unfolded as `CimArray.vmm_unfolded` says. Returns (tiles, batch, cols).
+        Code k of the ADC means k / (2**adc_bits - 1) of the tile's full scale.
+        """
+        ...
+
+    def read(self, code: int, cells: Addresses, averages: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+        """Read cells one by one with the input code; sums of `averages` ADC codes, and clipped marks."""
+        ...
+
+    def pulse(
+        self,
+        cells: Addresses,
+        codes: NDArray[np.int16],
+        ticks: int,
+        counts: NDArray[np.uint16],
+    ) -> None:
+        """Apply to each cell counts pulses of the signed amplitude code, ticks long."""
+        ...
+
+    def ground(self) -> None:
+        """Every line at 0 V, now. Called on errors too: must not raise."""
+        ...

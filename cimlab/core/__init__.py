@@ -1,0 +1,1 @@
+"""The seam: arrays, limits, events, errors, clock."""

@@ -1,0 +1,1 @@
+"""Layers whose products run on a CimArray."""

@@ -1,0 +1,1 @@
+"""Run files: one HDF5 file a run."""

@@ -1,0 +1,1 @@
+"""The board link, sans-IO: frames, messages, sessions."""

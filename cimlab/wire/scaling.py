@@ -1,0 +1,66 @@
+"""Volts and amperes to converter codes and back, the host's direction.
+
+The one place where SI values become codes. The opposite direction (what a code does to a cell)
+is written apart, in the mock's front end, and hand-computed values anchor both
+(tests/wire/test_scaling.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cimlab.core.errors import LimitError
+
+PULSE_CODE_MAX = 255
+"""Pulse amplitudes are 8 bit and a sign."""
+GATE_CODE_MAX = 1023
+"""The gate DAC has 10 bit (PAPER 1)."""
+
+
+def dac_codes(v: ArrayLike, v_read: float, bits: int) -> NDArray[np.uint8]:
+    """Input voltages (0 <= v <= v_read, V) to DAC codes, nearest code."""
+    top = (1 << bits) - 1
+    scaled = np.multiply(v, np.float32(top / v_read), dtype=np.float32)
+    # the comparison is written so that NaN fails it
+    if scaled.size and not (scaled.min() >= -0.5 and scaled.max() <= top + 0.5):
+        raise LimitError(f"input voltages must lie in 0 .. {v_read} V")
+    np.rint(scaled, out=scaled)
+    return scaled.astype(np.uint8)
+
+
+def dac_volts(code: int, v_read: float, bits: int) -> float:
+    """Mean input voltage of a DAC code, V."""
+    return code * v_read / ((1 << bits) - 1)
+
+
+def pulse_codes(v: ArrayLike, v_pulse: float) -> NDArray[np.int16]:
+    """Signed pulse amplitudes (V) to codes; code +-PULSE_CODE_MAX is +-v_pulse."""
+    scaled = np.rint(np.multiply(v, PULSE_CODE_MAX / v_pulse, dtype=np.float64))
+    if scaled.size and not (np.abs(scaled).max() <= PULSE_CODE_MAX):
+        raise LimitError(f"pulse amplitudes must lie in -{v_pulse} .. {v_pulse} V")
+    return scaled.astype(np.int16)
+
+
+def ticks(width: float, tick: float) -> int:
+    """Pulse width (s) to the board's unit, at least 1."""
+    n = round(width / tick)
+    if n < 1:
+        raise LimitError(f"a pulse of {width} s is shorter than the board's tick of {tick} s")
+    return n
+
+
+def gate_code(v: float, v_gate: float) -> int:
+    """Gate voltage (V) to the gate DAC's code; GATE_CODE_MAX is v_gate."""
+    code = round(v * GATE_CODE_MAX / v_gate)
+    if not 0 <= code <= GATE_CODE_MAX:
+        raise LimitError(f"the gate voltage must lie in 0 .. {v_gate} V")
+    return code
+
+
+def amperes(
+    codes: NDArray[np.integer], full_scale: ArrayLike, bits: int
+) -> NDArray[np.float32]:
+    """ADC codes to currents (A); full_scale broadcasts, code 2**bits - 1 is full scale."""
+    lsb = np.asarray(full_scale, np.float64) / ((1 << bits) - 1)
+    return np.multiply(codes, lsb.astype(np.float32), dtype=np.float32)

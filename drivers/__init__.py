@@ -1,0 +1,1 @@
+"""Drivers: the SoC board, instruments, and arrays made of instruments."""

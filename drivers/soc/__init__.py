@@ -1,0 +1,1 @@
+"""The SoC board as a CimArray."""

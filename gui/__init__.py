@@ -1,0 +1,1 @@
+"""The window: live conductance maps, sweeps and training."""

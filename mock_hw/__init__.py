@@ -1,0 +1,1 @@
+"""Mock hardware: device physics, crossbar, emulated board and instruments."""

@@ -1,0 +1,1 @@
+"""Device physics: state functions without bytes, clocks or sleep."""

@@ -1,0 +1,60 @@
+"""What a device model is: pure state functions on arrays of cells.
+
+A model holds parameters, never state. The crossbar gathers the cells that an event touches,
+calls the model, and scatters the result back. All randomness comes from the `Draws` it is
+handed: the k-th normal of a cell's event is a pure function of (seed, cell, event), so results
+do not depend on threads, on grouping, or on how a call was cut into frames.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cells = NDArray[np.float32]
+
+
+class Draws(Protocol):
+    """Independent random numbers for the n cells of one event."""
+
+    def normal(self, k: int) -> Cells:
+        """The k-th standard normal of every cell, (n,) float32; same k, same numbers."""
+        ...
+
+    def uniform(self, k: int) -> Cells:
+        """The k-th uniform in (0, 1) of every cell, (n,) float32; independent of the normals."""
+        ...
+
+
+class DeviceModel(Protocol):
+    """Physics of one cell type, vectorised over cells.
+
+    Attributes:
+        name: As used in station files.
+        g_min, g_max: Nominal conductance window, S.
+        sigma_read: Standard deviation of a cell's read noise as a conductance, S; fresh and
+            Gaussian at every read and every VMM (that is what lets a VMM draw it once an output).
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def g_min(self) -> float: ...
+    @property
+    def g_max(self) -> float: ...
+    @property
+    def sigma_read(self) -> float: ...
+
+    def born(self, n: int, draws: Draws) -> tuple[Cells, Cells]:
+        """Fresh devices: conductances (n,) in S, and fixed traits (n_traits, n), the d2d spread."""
+        ...
+
+    def pulse(self, g: Cells, traits: Cells, v: Cells, width: float, draws: Draws) -> Cells:
+        """Conductances (n,) after ONE pulse of v volts a cell (never 0), width seconds."""
+        ...
+
+    def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
+        """Conductances (n,) after so many seconds without a pulse."""
+        ...

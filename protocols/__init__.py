@@ -1,0 +1,1 @@
+"""Protocols that program and characterise cells, on any CimArray."""
