@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Addresses, Limits, Unfold, Window
+from cimlab.core.array import Addresses, Converters, Limits, Unfold, Window
 
 Codes8 = NDArray[np.uint8]
 
@@ -33,6 +33,7 @@ class HalInfo:
         limits: What the devices stand; the service refuses more.
         origin: "measured" on a real chip, "emulated" in software.
         identity: Make, model, serial number, firmware.
+        defaults: Converter settings after power-on; whoever drives the HAL applies them first.
         capabilities: Of "unfold", "transpose".
     """
 
@@ -47,6 +48,7 @@ class HalInfo:
     limits: Limits
     origin: Literal["measured", "emulated"]
     identity: str
+    defaults: Converters
     capabilities: frozenset[str] = frozenset()
 
 

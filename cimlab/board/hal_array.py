@@ -1,0 +1,161 @@
+"""A HAL as a CimArray: volts in, codes to the HAL, amperes out.
+
+On the board it lets a job be the same protocol code that runs on the host; on the host it makes
+`model:`, the physics without a wire. A pulse counter is added by wrapping the HAL
+(`cimlab.board.counting.CountingHal`), not here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cimlab.core.array import (
+    Addresses,
+    ArrayBase,
+    ArraySpec,
+    Converters,
+    Floats,
+    Mask,
+    Product,
+    Reading,
+    Unfold,
+    Window,
+)
+from cimlab.core.errors import CapabilityError, ConfigError
+from cimlab.wire import scaling
+
+from .hal import BoardHal, Codes8
+
+
+class HalArray(ArrayBase):
+    """CimArray over a BoardHal.
+
+    Args:
+        hal: The hardware; its power-on defaults are applied.
+    """
+
+    def __init__(self, hal: BoardHal) -> None:
+        info = hal.info
+        self._hal = hal
+        self._info = info
+        self._spec = ArraySpec(
+            tiles=info.tiles,
+            rows=info.rows,
+            cols=info.cols,
+            dac_bits=info.dac_bits,
+            adc_bits=info.adc_bits,
+            limits=info.limits,
+            vmm="analog",
+            origin=info.origin,
+            identity=info.identity,
+            capabilities=info.capabilities,
+        )
+        self._all = np.arange(self._spec.size, dtype=np.int64)
+        self._top = (1 << info.adc_bits) - 1
+        self.configure(info.defaults)
+
+    @property
+    def spec(self) -> ArraySpec:
+        """What the hardware is."""
+        return self._spec
+
+    @property
+    def converters(self) -> Converters:
+        """The settings in force."""
+        return self._converters
+
+    def configure(self, converters: Converters) -> None:
+        """Apply converter settings."""
+        if len(converters.i_vmm) != self._spec.tiles:
+            raise ConfigError(
+                f"i_vmm needs one ADC full scale a tile: {self._spec.tiles}, "
+                f"not {len(converters.i_vmm)}"
+            )
+        self._hal.gate(scaling.gate_code(converters.v_gate, self._info.v_gate))
+        self._hal.configure(converters.v_read, converters.i_read, converters.i_vmm)
+        self._converters = converters
+
+    def read(self, v: float, cells: Addresses | None = None, averages: int = 1) -> Reading:
+        """Read single cells; the voltage is rounded to the DAC's code and reported as applied."""
+        settings, bits = self._converters, self._spec.dac_bits
+        code = int(scaling.dac_codes(v, settings.v_read, bits))
+        sums, clipped = self._hal.read(code, self._all if cells is None else cells, averages)
+        lsb = settings.i_read / self._top
+        current = sums * (lsb / averages)
+        if cells is None:
+            current = current.reshape(self._spec.shape)
+            clipped = clipped.reshape(self._spec.shape)
+        return Reading(current, scaling.dac_volts(code, settings.v_read, bits), clipped, cells)
+
+    def pulse(
+        self, v: ArrayLike, width: float, count: ArrayLike = 1, cells: Addresses | None = None
+    ) -> None:
+        """Apply pulses; cells whose amplitude or count is zero are left alone."""
+        addresses = self._all if cells is None else cells
+        shape = self._spec.shape if cells is None else cells.shape
+        codes = np.broadcast_to(scaling.pulse_codes(v, self._info.v_pulse), shape).reshape(-1)
+        counts = np.broadcast_to(np.asarray(count, np.uint16), shape).reshape(-1)
+        hit = (codes != 0) & (counts != 0)
+        if not hit.all():
+            addresses, codes, counts = addresses[hit], codes[hit], counts[hit]
+        if addresses.size:
+            self._hal.pulse(
+                addresses,
+                np.ascontiguousarray(codes),
+                scaling.ticks(width, self._info.tick),
+                np.ascontiguousarray(counts),
+            )
+
+    def pulse_and_read(
+        self,
+        v: ArrayLike,
+        width: float,
+        v_read: float,
+        cells: Addresses,
+        count: ArrayLike = 1,
+        averages: int = 1,
+    ) -> Reading:
+        """Pulse the cells, then read them all."""
+        self.pulse(v, width, count, cells)
+        return self.read(v_read, cells, averages)
+
+    def vmm(self, v: Floats, window: Window | None = None) -> Product:
+        """Multiply vectors of voltages by the window's conductances."""
+        return self._convert(v, window or Window.whole(self._spec), None, transposed=False)
+
+    def vmm_unfolded(self, v: Floats, unfold: Unfold, window: Window) -> Product:
+        """Multiply an unfolded feature map."""
+        if "unfold" not in self._spec.capabilities:
+            raise CapabilityError("this hardware cannot unfold feature maps")
+        return self._convert(v, window, unfold, transposed=False)
+
+    def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
+        """Drive the window's columns, read its rows."""
+        if "transpose" not in self._spec.capabilities:
+            raise CapabilityError("this hardware has no transposed VMM")
+        return self._convert(v, window or Window.whole(self._spec), None, transposed=True)
+
+    def _convert(
+        self, v: Floats, window: Window, unfold: Unfold | None, *, transposed: bool
+    ) -> Product:
+        settings = self._converters
+        codes = scaling.dac_codes(v, settings.v_read, self._spec.dac_bits)
+        out = self._hal.convert(codes, window, unfold, transposed)
+        return product(out, settings, window, self._spec.adc_bits)
+
+    def ground(self) -> None:
+        """Every line at 0 V."""
+        self._hal.ground()
+
+    def close(self) -> None:
+        """Ground; a HAL is owned and closed by whoever made it."""
+        self._hal.ground()
+
+
+def product(codes: Codes8, settings: Converters, window: Window, adc_bits: int) -> Product:
+    """ADC codes (tiles, batch, cols) of a VMM as currents with their clipped marks."""
+    full_scale = np.asarray(settings.i_vmm)[list(window.tiles), None, None]
+    current: NDArray[np.float32] = scaling.amperes(codes, full_scale, adc_bits)
+    saturated: Mask = codes == (1 << adc_bits) - 1
+    return Product(current, saturated)
