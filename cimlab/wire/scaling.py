@@ -21,7 +21,7 @@ GATE_CODE_MAX = 1023
 def dac_codes(v: ArrayLike, v_read: float, bits: int) -> NDArray[np.uint8]:
     """Input voltages (0 <= v <= v_read, V) to DAC codes, nearest code."""
     top = (1 << bits) - 1
-    scaled = np.multiply(v, np.float32(top / v_read), dtype=np.float32)
+    scaled = np.asarray(np.multiply(v, np.float32(top / v_read), dtype=np.float32))
     # the comparison is written so that NaN fails it
     if scaled.size and not (scaled.min() >= -0.5 and scaled.max() <= top + 0.5):
         raise LimitError(f"input voltages must lie in 0 .. {v_read} V")

@@ -1,0 +1,259 @@
+"""The chip in software: crossbars of device models behind converters, as a BoardHal.
+
+It knows codes, pulses and physics; it never knows what the host wanted. All state is in a few arrays
+(`state_layout`), so that it can live in a file and survive its process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimlab.board.hal import Codes8, HalInfo
+from cimlab.core.array import Addresses, Converters, Limits, Unfold, Window
+from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX
+
+from . import converters as front_end
+from .devices.base import Cells, DeviceModel
+from .philox import CellDraws, Stream, key_of
+
+State = Mapping[str, NDArray[np.generic]]
+
+V_PULSE = 3.3
+V_GATE = 5.0
+GATE_THRESHOLD = 0.7
+TICK = 10e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Imperfections:
+    """What a real chip has and a textbook one has not; never all zero by default.
+
+    Attributes:
+        stuck: Share of cells that no pulse moves, half of them stuck low, half high.
+        adc_gain: Standard deviation of the converters' gain, relative.
+        adc_offset: Standard deviation of their offset, ADC codes.
+    """
+
+    stuck: float = 0.002
+    adc_gain: float = 0.005
+    adc_offset: float = 0.5
+
+
+def state_layout(tiles: int, rows: int, cols: int) -> dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]]:
+    """Names, types and shapes of the chip's state: everything that a power cut must not lose."""
+    size = (tiles * rows * cols,)
+    return {
+        "g": (np.dtype(np.float32), size),
+        "pulses": (np.dtype(np.uint32), size),
+        "reads": (np.dtype(np.uint32), size),
+        "vectors": (np.dtype(np.uint64), (2, tiles)),
+        "counted": (np.dtype(np.uint32), size),
+        "rests": (np.dtype(np.uint32), (1,)),
+        "born": (np.dtype(np.uint8), (1,)),
+    }
+
+
+class SimulatedHal:
+    """A chip of `tiles` crossbars of one device model.
+
+    Args:
+        device: The physics of a cell.
+        tiles, rows, cols: Size.
+        seed: Decides the devices, their noise and the converters.
+        imperfections: Stuck cells and converter mismatch.
+        limits: What the chip says it stands.
+        state: Arrays as `state_layout` describes, to be used in place: zero for a new chip, or
+            kept from before. "pulses" is the chip's own truth and keys the pulses' noise;
+            "counted" is left to the board's counter.
+    """
+
+    def __init__(
+        self,
+        device: DeviceModel,
+        tiles: int = 8,
+        rows: int = 64,
+        cols: int = 64,
+        seed: int = 0,
+        imperfections: Imperfections | None = None,
+        limits: Limits | None = None,
+        state: State | None = None,
+    ) -> None:
+        self._device = device
+        self._shape = (tiles, rows, cols)
+        self._key = key_of(seed)
+        self._flaws = imperfections or Imperfections()
+        self.info = HalInfo(
+            tiles=tiles,
+            rows=rows,
+            cols=cols,
+            dac_bits=8,
+            adc_bits=8,
+            v_pulse=V_PULSE,
+            v_gate=V_GATE,
+            tick=TICK,
+            limits=limits or Limits(),
+            origin="emulated",
+            identity=f"cimlab emulated board, {device.name}, {tiles}x{rows}x{cols}, seed {seed}",
+            defaults=Converters(0.1, 4.0, 5e-6, (40e-6,) * tiles),
+            capabilities=frozenset({"unfold", "transpose"}),
+        )
+        self.state: State = state if state is not None else {
+            name: np.zeros(shape, kind) for name, (kind, shape) in state_layout(*self._shape).items()
+        }
+        self._wake()
+        self._gate_open = False
+        self.ground()
+
+    def _wake(self) -> None:
+        """Derive what the seed decides, and make the devices if they are not born yet."""
+        size = int(np.prod(self._shape))
+        cells = np.arange(size, dtype=np.int64)
+        never = np.zeros(size, np.uint32)
+        g0, self._traits = self._device.born(size, CellDraws(self._key, Stream.BORN, cells, never))
+        u = CellDraws(self._key, Stream.STUCK, cells, never).uniform(0)
+        low, high = u < self._flaws.stuck / 2, u > 1 - self._flaws.stuck / 2
+        self._alive = ~(low | high)
+        if not self.state["born"][0]:
+            g0[low], g0[high] = self._device.g_min, self._device.g_max
+            self.state["g"][:] = g0
+            self.state["born"][0] = 1
+        tiles, rows, cols = self._shape
+        wide = np.arange(tiles * (rows + cols), dtype=np.int64)
+        draws = CellDraws(self._key, Stream.CONVERTERS, wide, np.zeros(wide.size, np.uint32))
+        gain = 1 + np.float32(self._flaws.adc_gain) * draws.normal(0)
+        offset = np.float32(self._flaws.adc_offset) * draws.normal(1)
+        split = tiles * cols
+        # converters at the columns, and those at the rows for a transposed product
+        self._gain = (gain[:split].reshape(tiles, cols), gain[split:].reshape(tiles, rows))
+        self._offset = (offset[:split].reshape(tiles, cols), offset[split:].reshape(tiles, rows))
+
+    @property
+    def conductances(self) -> Cells:
+        """The true conductances, (tiles, rows, cols) S: for tests and figures, not for hosts."""
+        g: Cells = self.state["g"].reshape(self._shape)  # type: ignore[assignment]
+        return g
+
+    def configure(self, v_read: float, i_read: float, i_vmm: Sequence[float]) -> None:
+        """Set the converters' full scales."""
+        self._v_read, self._i_read = v_read, i_read
+        self._i_vmm = tuple(i_vmm)
+
+    def gate(self, code: int) -> None:
+        """Set the word lines' voltage; below the transistors' threshold no cell conducts."""
+        self._gate_open = code * V_GATE / GATE_CODE_MAX > GATE_THRESHOLD
+
+    def convert(
+        self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
+    ) -> Codes8:
+        """One VMM: the library's product between one pass before it and one after it."""
+        x, power = self._inputs(codes, window, unfold, transposed)
+        rows, cols = slice(*window.rows), slice(*window.cols)
+        g = self.state["g"].reshape(self._shape)[list(window.tiles), rows, cols]
+        analog = np.matmul(x, g.transpose(0, 2, 1) if transposed else g)
+        out = np.empty(analog.shape, np.uint8)
+        vectors = self.state["vectors"][int(transposed)]
+        first = window.rows[0] if transposed else window.cols[0]
+        span = slice(first, first + analog.shape[2])
+        on = np.float32(self._gate_open)
+        for k, tile in enumerate(window.tiles):
+            scale = on * np.float32(self._v_read / self._i_vmm[tile])
+            front_end.digitise(
+                analog[k],
+                power[k],
+                scale,
+                scale * np.float32(self._device.sigma_read),
+                self._gain[transposed][tile, span],
+                self._offset[transposed][tile, span],
+                tile,
+                vectors[tile],
+                first,
+                int(Stream.VMM_TRANSPOSED if transposed else Stream.VMM),
+                self._key,
+                np.float32(255),
+                out[k],
+            )
+            vectors[tile] += np.uint64(analog.shape[1])
+        return out
+
+    def _inputs(
+        self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        driven = window.n_cols if transposed else window.n_rows
+        if unfold is None:
+            x = np.empty(codes.shape, np.float32)
+            power = np.empty(codes.shape[:2], np.float32)
+            front_end.plain_inputs(codes, x, power)
+            return x, power
+        size = unfold.output(codes.shape[2], codes.shape[3])
+        n = codes.shape[0] * size[0] * size[1]
+        x = np.empty((len(window.tiles), n, driven), np.float32)
+        power = np.empty(x.shape[:2], np.float32)
+        front_end.unfolded_inputs(
+            codes, unfold.kernel, unfold.stride, unfold.padding, unfold.dilation, size, x, power
+        )
+        return x, power
+
+    def read(
+        self, code: int, cells: Addresses, averages: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+        """Read cells one by one through their columns' converters."""
+        sums = np.empty(cells.size, np.uint16)
+        clipped = np.empty(cells.size, np.bool_)
+        scale = np.float32(self._gate_open * code * self._v_read / self._i_read)
+        front_end.read_cells(
+            self.state["g"],
+            cells,
+            self.state["reads"],
+            self._shape[1:],
+            scale,
+            scale * np.float32(self._device.sigma_read),
+            self._gain[0],
+            self._offset[0],
+            averages,
+            int(Stream.READ),
+            self._key,
+            np.float32(255),
+            sums,
+            clipped,
+        )
+        return sums, clipped
+
+    def pulse(
+        self, cells: Addresses, codes: NDArray[np.int16], ticks: int, counts: NDArray[np.uint16]
+    ) -> None:
+        """Pulse cells, one physical pulse after another; stuck cells and closed gates do not move."""
+        if not self._gate_open:
+            return
+        g, pulses = self.state["g"], self.state["pulses"]
+        v = codes * np.float32(V_PULSE / PULSE_CODE_MAX)
+        left = counts
+        while cells.size:
+            alive = self._alive[cells]
+            moved = cells if alive.all() else cells[alive]
+            draws = CellDraws(self._key, Stream.PULSE, moved, pulses[moved])
+            amplitude = v if alive.all() else v[alive]
+            g[moved] = self._device.pulse(
+                g[moved], self._traits[:, moved], amplitude, ticks * TICK, draws
+            )
+            pulses[cells] += np.uint32(1)
+            if left.max() == 1:
+                return
+            more = left > 1
+            cells, v, left = cells[more], v[more], left[more] - np.uint16(1)
+
+    def relax(self, seconds: float) -> None:
+        """Let the whole array rest: retention and drift, on whatever clock the caller keeps."""
+        g = self.state["g"]
+        cells = np.arange(g.size, dtype=np.int64)
+        rests = self.state["rests"]
+        draws = CellDraws(self._key, Stream.RELAX, cells, np.broadcast_to(rests, g.shape))
+        rested = self._device.relax(g, self._traits, seconds, draws)
+        g[:] = np.where(self._alive, rested, g)
+        rests += np.uint32(1)
+
+    def ground(self) -> None:
+        """Lines are driven only within a verb; nothing is left at a voltage."""
