@@ -26,8 +26,8 @@ class Stream(Protocol):
             At least one byte, or b"" when none arrived in time.
 
         Raises:
-            LinkClosed: The stream ended, or was closed here; bytes that arrived before the other
-                side closed are delivered first.
+            LinkClosed: The stream ended, or was closed here. Bytes that arrived before the end are
+                delivered first, except on a serial line, where the system drops them.
         """
         ...
 
