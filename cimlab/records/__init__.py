@@ -1,1 +1,7 @@
-"""Run files: one HDF5 file a run."""
+"""Run files: one HDF5 file a run, readable at every moment, resumable after any end."""
+
+from .layout import TABLES
+from .reader import RunReader, load
+from .writer import Header, RunWriter
+
+__all__ = ["TABLES", "Header", "RunReader", "RunWriter", "load"]

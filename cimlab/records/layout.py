@@ -1,0 +1,75 @@
+"""What a run file holds: the tables, their columns, shapes and units.
+
+A table is a group of datasets of equal length, one a column; each row is one event. Every
+dataset carries its unit and a description, so a file explains itself without this package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FORMAT = "cimlab-run"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One dataset of a table.
+
+    Attributes:
+        dtype: numpy name of the element type.
+        unit: SI symbol, or "1" for pure numbers.
+        description: One line for a reader of the file.
+        per_cell: True when a row is a map (tiles, rows, cols), else a single number.
+    """
+
+    dtype: str
+    unit: str
+    description: str
+    per_cell: bool = False
+
+
+_TIME = Column("f8", "s", "seconds since utc_start")
+_STEP = Column("i8", "1", "training batches done so far")
+
+TABLES: dict[str, dict[str, Column]] = {
+    "epochs": {
+        "time": _TIME,
+        "step": _STEP,
+        "number": Column("i8", "1", "epochs done, from 1"),
+        "accuracy": Column("f8", "1", "test accuracy, all images, 0-1"),
+        "accuracy_2560": Column("f8", "1", "test accuracy on the first 2,560 images, 0-1"),
+        "loss": Column("f8", "1", "mean training loss of the epoch"),
+        "device_updates": Column("i8", "1", "cells reprogrammed in the epoch"),
+        "pulses": Column("i8", "1", "programming pulses applied in the epoch"),
+        "seconds": Column("f8", "s", "duration of the epoch with its evaluation"),
+    },
+    "steps": {
+        "time": _TIME,
+        "step": _STEP,
+        "loss": Column("f8", "1", "training loss of the batch"),
+        "device_updates": Column("i8", "1", "cells reprogrammed after the batch"),
+        "pulses": Column("i8", "1", "programming pulses applied after the batch"),
+        "saturated": Column("f8", "1", "share of ADC results that clipped in the batch, 0-1"),
+    },
+    "maps": {
+        "time": _TIME,
+        "step": _STEP,
+        "v_read": Column("f8", "V", "read voltage; conductance is current / v_read"),
+        "current": Column("f4", "A", "cell currents; NaN where not read", per_cell=True),
+        "pulses": Column("u4", "1", "pulses each cell received so far", per_cell=True),
+        "reads": Column("u4", "1", "single-cell reads of each cell so far", per_cell=True),
+    },
+    "programming": {
+        "time": _TIME,
+        "v_read": Column("f8", "V", "read voltage of the verify readings"),
+        "rounds": Column("i8", "1", "pulse-and-read rounds used"),
+        "target": Column("f4", "A", "target currents; NaN where not programmed", per_cell=True),
+        "current": Column("f4", "A", "last verify readings; NaN where none", per_cell=True),
+        "pulses": Column("u4", "1", "pulses each cell received", per_cell=True),
+        "converged": Column("?", "1", "last verify reading inside the band", per_cell=True),
+    },
+}
+
+#: Values of the one-number dataset "status".
+STATUS = ("running", "finished", "stopped", "failed")

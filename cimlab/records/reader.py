@@ -1,0 +1,117 @@
+"""Reading a run file: while it is written, after it was killed, or long afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cimlab.core.errors import RecordError
+
+from . import checkpoint
+from .layout import FORMAT, FORMAT_VERSION, STATUS, TABLES
+
+
+def open_reading(path: str | os.PathLike[str]) -> h5py.File:
+    """Open a run file as a SWMR reader; RecordError when it is missing or something else."""
+    try:
+        # No lock: a SWMR reader disturbs nobody, and some network file systems have none.
+        file = h5py.File(path, "r", libver="latest", swmr=True, locking=False)
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error}") from error
+    if file.attrs.get("format") != FORMAT or file.attrs.get("format_version") != FORMAT_VERSION:
+        file.close()
+        raise RecordError(f"{path} is not a {FORMAT} file of version {FORMAT_VERSION}")
+    return file
+
+
+class RunReader:
+    """A run file, up to its writer's last flush; a context manager.
+
+    Attributes:
+        kind: What made the run: "train", "program", ...
+        origin: "measured" or "emulated".
+        vmm: How VMMs were done: "analog", "emulated" or "none".
+        identity: The array's make, model, serial number and firmware.
+        utc_start: When the run began, ISO 8601.
+        spec, station, plan, seeds: As in `writer.Header`, plain JSON data.
+        sessions: Of every process that wrote: versions, git state, identity, start.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the file; RecordError when it is missing or no run file."""
+        self._file = open_reading(path)
+        self.path = os.fspath(path)
+        attributes = self._file.attrs
+        self.kind: str = attributes["kind"]
+        self.origin: str = attributes["origin"]
+        self.vmm: str = attributes["vmm"]
+        self.identity: str = attributes["identity"]
+        self.utc_start: str = attributes["utc_start"]
+        self.spec: dict[str, Any] = json.loads(attributes["spec"])
+        self.station: dict[str, Any] = json.loads(attributes["station"])
+        self.plan: dict[str, Any] = json.loads(attributes["plan"])
+        self.seeds: dict[str, int] = json.loads(attributes["seeds"])
+        sessions = self._file["sessions"]
+        self.sessions = [_session(sessions[name]) for name in sorted(sessions, key=int)]
+
+    @property
+    def status(self) -> str:
+        """Of layout.STATUS; "running" too when the writer was killed."""
+        dataset = self._file["status"]
+        dataset.id.refresh()
+        return STATUS[int(dataset[()])]
+
+    def rows(self, table: str) -> int:
+        """Complete rows of a table now."""
+        columns = [self._file[table][name] for name in TABLES[table]]
+        for dataset in columns:
+            dataset.id.refresh()
+        # A reader may arrive between two columns of a row being written.
+        return min(len(dataset) for dataset in columns)
+
+    def column(self, table: str, name: str, rows: slice = slice(None)) -> NDArray[Any]:
+        """One column, in its unit: (rows,) or (rows, tiles, rows, cols)."""
+        start, stop, stride = rows.indices(self.rows(table))
+        return np.asarray(self._file[table][name][start:stop:stride])
+
+    def unit(self, table: str, name: str) -> str:
+        """SI symbol of a column, "1" for pure numbers."""
+        return str(self._file[table][name].attrs["unit"])
+
+    def checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+        """The newest whole checkpoint as (arrays, info), or None."""
+        found = checkpoint.read(self._file)
+        return None if found is None else (found[0], found[1]["info"])
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _session(group: h5py.Group) -> dict[str, Any]:
+    facts = {key: group.attrs[key] for key in group.attrs}
+    facts["versions"] = json.loads(facts["versions"])
+    facts["git_dirty"] = bool(facts["git_dirty"])
+    return facts
+
+
+def load(path: str | os.PathLike[str]) -> RunReader:
+    """Open a run file for reading, however its writer fares."""
+    return RunReader(path)
