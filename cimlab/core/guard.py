@@ -1,0 +1,238 @@
+"""Refusing what would harm the devices, before a byte leaves, for real and mock alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .array import (
+    Addresses,
+    ArrayBase,
+    ArraySpec,
+    CimArray,
+    Converters,
+    Floats,
+    JobResult,
+    Limits,
+    Product,
+    Reading,
+    Unfold,
+    Window,
+)
+from .errors import ConfigError, LimitError
+
+_HINT = "stay inside; limits are the tighter of the array's own and [array.limits] of the station"
+
+
+def tighter(a: Limits, b: Limits) -> Limits:
+    """The limits that satisfy both.
+
+    Raises:
+        ConfigError: No pulse width satisfies both.
+    """
+    both = Limits(
+        v_set=min(a.v_set, b.v_set),
+        v_reset=min(a.v_reset, b.v_reset),
+        v_read=min(a.v_read, b.v_read),
+        width_min=max(a.width_min, b.width_min),
+        width_max=min(a.width_max, b.width_max),
+        count_max=min(a.count_max, b.count_max),
+    )
+    if both.width_min > both.width_max:
+        raise ConfigError(
+            f"no pulse width is allowed: width_min {both.width_min:g} s is above "
+            f"width_max {both.width_max:g} s"
+        )
+    return both
+
+
+class Guarded(ArrayBase):
+    """An array that refuses requests beyond the limits, with LimitError.
+
+    All comparisons are written so that NaN fails them.
+
+    Args:
+        array: What does the work; closed with this wrapper.
+        limits: The station's; the tighter of these and the array's own count.
+    """
+
+    def __init__(self, array: CimArray, limits: Limits) -> None:
+        self._array = array
+        self._limits = tighter(array.spec.limits, limits)
+        self._spec = dataclasses.replace(array.spec, limits=self._limits)
+
+    @property
+    def spec(self) -> ArraySpec:
+        """What the wrapped array is, with the limits in force."""
+        return self._spec
+
+    @property
+    def converters(self) -> Converters:
+        """The settings in force."""
+        return self._array.converters
+
+    def configure(self, converters: Converters) -> None:
+        """See CimArray."""
+        spec, c = self._spec, converters
+        _between("v_read", c.v_read, 0.0, self._limits.v_read, "V")
+        if len(c.i_vmm) != spec.tiles:
+            raise ConfigError(f"i_vmm has {len(c.i_vmm)} entries for {spec.tiles} tiles")
+        if not all(0 < x < np.inf for x in (c.v_read, c.i_read, *c.i_vmm)):
+            raise LimitError(f"full scales must be positive: {c}")
+        if not 0 <= c.v_gate < np.inf:
+            raise LimitError(f"v_gate must be a voltage of at least 0 V, not {c.v_gate}")
+        self._array.configure(converters)
+
+    def read(self, v: float, cells: Addresses | None = None, averages: int = 1) -> Reading:
+        """See CimArray."""
+        self._check_read(v, cells, averages)
+        return self._array.read(v, cells, averages)
+
+    def pulse(
+        self, v: ArrayLike, width: float, count: ArrayLike = 1, cells: Addresses | None = None
+    ) -> None:
+        """See CimArray."""
+        self._check_pulse(v, width, count, cells)
+        self._array.pulse(v, width, count, cells)
+
+    def pulse_and_read(
+        self,
+        v: ArrayLike,
+        width: float,
+        v_read: float,
+        cells: Addresses,
+        count: ArrayLike = 1,
+        averages: int = 1,
+    ) -> Reading:
+        """See CimArray."""
+        self._check_pulse(v, width, count, cells)
+        self._check_read(v_read, None, averages)
+        return self._array.pulse_and_read(v, width, v_read, cells, count, averages)
+
+    def vmm(self, v: Floats, window: Window | None = None) -> Product:
+        """See CimArray."""
+        self._check_vmm(v, window)
+        return self._array.vmm(v, window)
+
+    def vmm_unfolded(self, v: Floats, unfold: Unfold, window: Window) -> Product:
+        """See CimArray."""
+        self._check_vmm(v, window)
+        return self._array.vmm_unfolded(v, unfold, window)
+
+    def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
+        """See CimArray."""
+        self._check_vmm(v, window)
+        return self._array.vmm_transposed(v, window)
+
+    def counters(self) -> NDArray[np.uint32]:
+        """See CimArray."""
+        return self._array.counters()
+
+    def run_job(
+        self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
+    ) -> JobResult:
+        """See CimArray; settings are held to the limits by their names (`v_set_stop`, `width`)."""
+        self._check_cells(cells)
+        self._check_settings(name, settings)
+        if not np.all(np.isfinite(target)):
+            raise LimitError(f"job {name!r}: a target current is not a finite number")
+        return self._array.run_job(name, settings, cells, target)
+
+    def ground(self) -> None:
+        """See CimArray; never refused."""
+        self._array.ground()
+
+    def close(self) -> None:
+        """Close the wrapped array."""
+        self._array.close()
+
+    def _check_pulse(
+        self, v: ArrayLike, width: float, count: ArrayLike, cells: Addresses | None
+    ) -> None:
+        limits = self._limits
+        self._check_cells(cells)
+        volts, counts = np.asarray(v), np.asarray(count)
+        shape = self._spec.shape if cells is None else cells.shape
+        for name, values in (("v", volts), ("count", counts)):
+            if not _broadcasts(values.shape, shape):
+                raise ValueError(f"{name} of shape {values.shape} does not fit the cells {shape}")
+        _all_between("pulse amplitude", volts, -limits.v_reset, limits.v_set, "V")
+        _between("pulse width", width, limits.width_min, limits.width_max, "s")
+        if counts.dtype.kind not in "iu":
+            raise LimitError(f"pulse counts must be integers, not {counts.dtype}")
+        _all_between("pulse count", counts, 0, limits.count_max, "pulses")
+
+    def _check_read(self, v: float, cells: Addresses | None, averages: int) -> None:
+        self._check_cells(cells)
+        self._check_amplitude()
+        _between("read voltage", v, -self._limits.v_read, self._limits.v_read, "V")
+        if not averages >= 1:
+            raise LimitError(f"averages must be at least 1, not {averages}")
+
+    def _check_vmm(self, v: Floats, window: Window | None) -> None:
+        self._check_amplitude()
+        _all_between("VMM input", v, 0.0, self.converters.v_read, "V")
+        if window is None:
+            return
+        spec = self._spec
+        sizes = (("rows", window.rows, spec.rows), ("cols", window.cols, spec.cols))
+        for name, (start, stop), size in sizes:
+            if not 0 <= start < stop <= size:
+                raise LimitError(f"window {name} {start}..{stop} lie outside 0..{size}")
+        if not all(0 <= tile < spec.tiles for tile in window.tiles):
+            raise LimitError(f"window tiles {window.tiles} lie outside 0..{spec.tiles - 1}")
+
+    def _check_amplitude(self) -> None:
+        """Inputs are trains of pulses of the full DAC amplitude, however small their value is."""
+        _between("v_read of the converters", self.converters.v_read, 0.0, self._limits.v_read, "V")
+
+    def _check_cells(self, cells: Addresses | None) -> None:
+        if cells is None or cells.size == 0:
+            return
+        if cells.ndim != 1 or cells.dtype.kind not in "iu":
+            raise LimitError("cells must be a one-dimensional array of integer addresses")
+        if not (cells[0] >= 0 and cells[-1] < self._spec.size and (cells[1:] > cells[:-1]).all()):
+            raise LimitError(
+                f"cell addresses must rise strictly within 0..{self._spec.size - 1} "
+                f"(got {cells.min()}..{cells.max()})"
+            )
+
+    def _check_settings(self, name: str, settings: Mapping[str, float]) -> None:
+        """Hold a job's settings to the limits: the board knows its own, not the station's."""
+        limits = self._limits
+        highest = {
+            "v_set": limits.v_set,
+            "v_reset": limits.v_reset,
+            "v_read": limits.v_read,
+            "v_": min(limits.v_set, limits.v_reset),
+        }
+        for key, value in settings.items():
+            label = f"job {name!r}: {key}"
+            if not np.isfinite(value):
+                raise LimitError(f"{label} is {value}, not a finite number")
+            if key == "width":
+                _between(label, value, limits.width_min, limits.width_max, "s")
+            elif v := next((v for prefix, v in highest.items() if key.startswith(prefix)), None):
+                _between(label, value, -v, v, "V")
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    return len(shape) <= len(to) and all(
+        a in (1, b) for a, b in zip(reversed(shape), reversed(to), strict=False)
+    )
+
+
+def _between(name: str, value: float, low: float, high: float, unit: str) -> None:
+    if not low <= value <= high:
+        raise LimitError(f"{name} {value:g} {unit} is outside {low:g} .. {high:g} {unit}: {_HINT}")
+
+
+def _all_between(
+    name: str, values: NDArray[np.generic] | Floats, low: float, high: float, unit: str
+) -> None:
+    if values.size:  # minimum and maximum hand NaN on, so two comparisons see it too
+        _between(name, values.min(), low, high, unit)
+        _between(name, values.max(), low, high, unit)

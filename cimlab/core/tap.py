@@ -1,0 +1,188 @@
+"""Watching an array: every verb becomes an event, and the host's own count of pulses.
+
+`Tapped` wraps any CimArray and hands an event to one sink for each verb that succeeded. A verb
+that raised emits nothing: whether its pulses happened is for the audit to tell
+(`Ledger.differs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .array import (
+    Addresses,
+    ArrayBase,
+    ArraySpec,
+    CimArray,
+    Converters,
+    Floats,
+    JobResult,
+    Product,
+    Reading,
+    Unfold,
+    Window,
+)
+from .clock import Clock, RealClock
+from .events import CellsRead, Configured, Event, Grounded, JobRun, Multiplied, Pulsed, Sink
+
+
+class Tapped(ArrayBase):
+    """An array whose verbs are announced to a sink.
+
+    Args:
+        array: What does the work; closed with this wrapper.
+        sink: Called once after each verb, in the caller's thread.
+        clock: Source of the events' times.
+    """
+
+    def __init__(self, array: CimArray, sink: Sink, clock: Clock | None = None) -> None:
+        self._array = array
+        self._sink = sink
+        self._now = (clock or RealClock()).now
+
+    @property
+    def spec(self) -> ArraySpec:
+        """What the wrapped array is."""
+        return self._array.spec
+
+    @property
+    def converters(self) -> Converters:
+        """The settings in force."""
+        return self._array.converters
+
+    def configure(self, converters: Converters) -> None:
+        """See CimArray; emits Configured."""
+        start = self._now()
+        self._array.configure(converters)
+        self._sink(Configured(start, self._now() - start, converters))
+
+    def read(self, v: float, cells: Addresses | None = None, averages: int = 1) -> Reading:
+        """See CimArray; emits CellsRead."""
+        start = self._now()
+        reading = self._array.read(v, cells, averages)
+        self._sink(CellsRead(start, self._now() - start, reading, averages))
+        return reading
+
+    def pulse(
+        self, v: ArrayLike, width: float, count: ArrayLike = 1, cells: Addresses | None = None
+    ) -> None:
+        """See CimArray; emits Pulsed."""
+        start = self._now()
+        self._array.pulse(v, width, count, cells)
+        self._sink(Pulsed(start, self._now() - start, v, width, count, cells))
+
+    def pulse_and_read(
+        self,
+        v: ArrayLike,
+        width: float,
+        v_read: float,
+        cells: Addresses,
+        count: ArrayLike = 1,
+        averages: int = 1,
+    ) -> Reading:
+        """See CimArray; emits one Pulsed with the reading."""
+        start = self._now()
+        reading = self._array.pulse_and_read(v, width, v_read, cells, count, averages)
+        self._sink(Pulsed(start, self._now() - start, v, width, count, cells, reading))
+        return reading
+
+    def vmm(self, v: Floats, window: Window | None = None) -> Product:
+        """See CimArray; emits Multiplied."""
+        start = self._now()
+        product = self._array.vmm(v, window)
+        self._sink(_multiplied(start, self._now(), "vmm", window, product))
+        return product
+
+    def vmm_unfolded(self, v: Floats, unfold: Unfold, window: Window) -> Product:
+        """See CimArray; emits Multiplied."""
+        start = self._now()
+        product = self._array.vmm_unfolded(v, unfold, window)
+        self._sink(_multiplied(start, self._now(), "vmm_unfolded", window, product))
+        return product
+
+    def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
+        """See CimArray; emits Multiplied."""
+        start = self._now()
+        product = self._array.vmm_transposed(v, window)
+        self._sink(_multiplied(start, self._now(), "vmm_transposed", window, product))
+        return product
+
+    def counters(self) -> NDArray[np.uint32]:
+        """See CimArray; no event, nothing happens to the cells."""
+        return self._array.counters()
+
+    def run_job(
+        self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
+    ) -> JobResult:
+        """See CimArray; emits JobRun."""
+        start = self._now()
+        result = self._array.run_job(name, settings, cells, target)
+        self._sink(JobRun(start, self._now() - start, name, settings, cells, result))
+        return result
+
+    def ground(self) -> None:
+        """See CimArray; emits Grounded."""
+        start = self._now()
+        self._array.ground()
+        self._sink(Grounded(start, self._now() - start))
+
+    def close(self) -> None:
+        """Close the wrapped array."""
+        self._array.close()
+
+
+def _multiplied(
+    start: float,
+    end: float,
+    verb: Literal["vmm", "vmm_unfolded", "vmm_transposed"],
+    window: Window | None,
+    product: Product,
+) -> Multiplied:
+    return Multiplied(
+        start,
+        end - start,
+        verb,
+        window,
+        vectors=product.current.shape[1],
+        conversions=product.current.size,
+        saturated=int(np.count_nonzero(product.saturated)),
+    )
+
+
+class Ledger:
+    """A sink: the host's exact count of the pulses each cell received.
+
+    Args:
+        spec: The array's.
+        start: Counts to begin with, (tiles, rows, cols): `array.counters()` where the array has
+            been pulsed before; zeros if None.
+
+    Attributes:
+        pulses: (tiles, rows, cols) uint32, wrapping around like the board's counters.
+    """
+
+    def __init__(self, spec: ArraySpec, start: NDArray[np.uint32] | None = None) -> None:
+        self.pulses = np.zeros(spec.shape, np.uint32) if start is None else start.copy()
+
+    def __call__(self, event: Event) -> None:
+        """Count the event's pulses."""
+        match event:
+            case Pulsed(v=v, count=count, cells=None):
+                self.pulses += _pulses(v, count)
+            case Pulsed(v=v, count=count, cells=cells):
+                self.pulses.reshape(-1)[cells] += _pulses(v, count)
+            case JobRun(cells=cells, result=result):
+                self.pulses.reshape(-1)[cells] += result.pulses.astype(np.uint32)
+
+    def differs(self, counters: NDArray[np.uint32]) -> Addresses:
+        """Audit: addresses of the cells for which `array.counters()` says something else, (n,)."""
+        return np.flatnonzero(self.pulses != counters).astype(np.int64)
+
+
+def _pulses(v: ArrayLike, count: ArrayLike) -> NDArray[np.uint32]:
+    """Pulses a cell: its count, or none where its voltage is 0."""
+    return np.where(np.not_equal(v, 0), count, 0).astype(np.uint32)
