@@ -1,0 +1,185 @@
+"""Station files and short forms become the same data; mistakes are named with their line."""
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from cimlab.core.array import Converters, Limits
+from cimlab.core.errors import ConfigError
+from cimlab.core.station import (
+    MockBoard,
+    ModelArray,
+    SerialBoard,
+    TcpBoard,
+    load_station,
+    parse_station,
+)
+
+FULL = """\
+# the board in room 3
+[array]
+connect = "tcp://10.0.0.7:5000?token=s3cret"
+
+[array.limits]
+v_set = 2.8
+v_reset = 3
+width_max = 1e-3
+
+[array.converters]
+v_read = 0.1
+i_vmm = [70e-6, 80e-6]
+"""
+
+
+@pytest.mark.parametrize(
+    ("short", "expected"),
+    [
+        ("model:", ModelArray()),
+        (
+            "model:?tiles=4&rows=256&seed=3&device=softbounds",
+            ModelArray(tiles=4, rows=256, seed=3, device="softbounds"),
+        ),
+        ("mock:", MockBoard(tiles=8, rows=64, cols=64, seed=0, device="brram", transport="tcp")),
+        (
+            "mock:?tiles=4&transport=pty&state=a.h5",
+            MockBoard(tiles=4, transport="pty", state="a.h5"),
+        ),
+        ("tcp://localhost:5000", TcpBoard(host="localhost", port=5000)),
+        ("tcp://[::1]:5000?token=a%26b", TcpBoard(host="::1", port=5000, token="a&b")),
+        ("serial:///dev/ttyUSB0", SerialBoard(port="/dev/ttyUSB0", baud=3_000_000)),
+        ("serial:///dev/ttyUSB0?baud=115200", SerialBoard(port="/dev/ttyUSB0", baud=115200)),
+        ("serial://COM3", SerialBoard(port="COM3")),
+    ],
+)
+def test_a_short_form_alone_and_in_a_file_is_the_same_data(short, expected, tmp_path):
+    path = tmp_path / "station.toml"
+    path.write_text(f'[array]\nconnect = "{short}"\n')
+    alone, from_file = load_station(short), load_station(path)
+    assert alone.connection == expected
+    assert from_file.connection == expected
+    assert alone.limits == from_file.limits
+    assert alone.converters == from_file.converters
+
+
+def test_a_full_file():
+    station = parse_station(FULL, "room3.toml")
+    assert station.limits.limits() == Limits(
+        v_set=2.8,
+        v_reset=3.0,
+        v_read=math.inf,
+        width_min=0.0,
+        width_max=1e-3,
+        count_max=2**31 - 1,
+    )
+    current = Converters(v_read=0.3, v_gate=1.2, i_read=10e-6, i_vmm=(1e-6, 1e-6))
+    assert station.converters.over(current) == Converters(
+        v_read=0.1, v_gate=1.2, i_read=10e-6, i_vmm=(70e-6, 80e-6)
+    )
+
+
+def test_one_full_scale_stands_for_all_tiles_and_silence_changes_nothing():
+    current = Converters(v_read=0.3, v_gate=1.2, i_read=10e-6, i_vmm=(1e-6, 1e-6))
+    one = parse_station('[array]\nconnect="model:"\nconverters.i_vmm = 5e-6', "x").converters
+    assert one.over(current) == dataclasses.replace(current, i_vmm=(5e-6, 5e-6))
+    assert load_station("model:").converters.over(current) == current
+
+
+def test_a_station_cannot_be_changed():
+    station = load_station("model:")
+    with pytest.raises(ValidationError):
+        station.connection.seed = 5
+
+
+def test_the_token_is_neither_recorded_nor_printed():
+    for station in (load_station("tcp://h:1?token=s3cret"), parse_station(FULL, "x")):
+        assert station.connection.token == "s3cret"
+        assert "s3cret" not in station.text + repr(station)
+        assert "token=***" in station.text
+    with pytest.raises(ConfigError) as caught:
+        load_station("tcp://h?token=s3cret")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        (FULL.replace("v_reset", "v_rest"), ["f.toml:7:", "'v_rest'", "did you mean 'v_reset'"]),
+        (FULL.replace("[array.limits]", "[array.limit]"), ["f.toml:5:", "'limit'", "'limits'"]),
+        (FULL.replace("i_vmm", "zzz"), ["f.toml:12:", "one of v_read, v_gate, i_read, i_vmm"]),
+        (FULL + "[bench]\nx = 1\n", ["f.toml:13:", "'bench'", "one of array"]),
+        (FULL.replace("2.8", '"2.8"'), ["f.toml:6:", "array.limits.v_set", "'2.8'"]),
+        (FULL.replace("2.8", "-2.8"), ["f.toml:6:", "greater than 0", "-2.8"]),
+        (FULL.replace("2.8", "nan"), ["f.toml:6:", "finite"]),
+        (FULL.replace("80e-6", '"x"'), ["f.toml:12:", "array.converters.i_vmm"]),
+        (FULL.replace("7:5000", "7:port"), ["f.toml:3:", "cannot understand"]),
+        (FULL.replace("?token", "?tokn"), ["f.toml:3:", "'tokn'", "did you mean 'token'"]),
+        (FULL.replace("connect", "conect"), ["f.toml:3:", "did you mean 'connect'"]),
+        ("[array]\nlimits = {v_st = 1}\nconnect = 'model:'", ["f.toml:2:", "'v_st'", "'v_set'"]),
+        ("[array.limits]\nv_set = 1", ["f.toml:1:", "array.connect is missing"]),
+        ("", ["f.toml:", "array is missing"]),
+        ("[array\n", ["f.toml:", "line 1"]),
+        ("array = 5", ["f.toml:1:", "array:"]),
+    ],
+)
+def test_mistakes_in_a_file_are_named_with_line_and_remedy(source, parts):
+    with pytest.raises(ConfigError) as caught:
+        parse_station(source, "f.toml")
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once():
+    source = FULL.replace("v_set", "vset").replace("v_read", "vread")
+    with pytest.raises(ConfigError) as caught:
+        parse_station(source, "f.toml")
+    assert [line[:10] for line in str(caught.value).splitlines()] == ["f.toml:6: ", "f.toml:11:"]
+
+
+@pytest.mark.parametrize(
+    ("short", "parts"),
+    [
+        ("modle:", ["'modle:'", "did you mean 'model:'"]),
+        ("usb:", ["one of model:, mock:, tcp:, serial:"]),
+        ("model:?tile=4", ["'tile'", "did you mean 'tiles'"]),
+        ("model:?tiles=0", ["tiles", "'0'"]),
+        ("model:?tiles", ["cannot understand"]),
+        ("model:?kind=mock", ["kind"]),
+        ("model:tiles=4", ["model:?key=value"]),
+        ("model:?transport=pty", ["'transport'"]),
+        ("mock:?transport=usb", ["transport", "'usb'"]),
+        ("tcp://host", ["port"]),
+        ("tcp://host:99999", ["cannot understand"]),
+        ("tcp://:5000", ["host"]),
+        ("serial:", ["port"]),
+        ("serial:///dev/ttyUSB0?baud=fast", ["baud", "'fast'"]),
+    ],
+)
+def test_mistakes_in_a_short_form_are_named_with_the_remedy(short, parts):
+    with pytest.raises(ConfigError) as caught:
+        load_station(short)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_a_missing_file_is_told_with_the_short_forms(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml.*short form.*tcp:"):
+        load_station(tmp_path / "nowhere.toml")
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"binary\.toml"):
+        load_station(binary)
+
+
+@given(st.sampled_from(["v_set", "v_reset", "v_read", "width_max"]), st.data())
+def test_a_misspelt_limit_is_always_refused_with_its_line(key, data):
+    at = data.draw(st.integers(0, len(key)))
+    wrong = key[:at] + data.draw(st.sampled_from("qz")) + key[at:]
+    blank = "\n" * data.draw(st.integers(0, 5))
+    with pytest.raises(ConfigError) as caught:
+        parse_station(f'[array]\nconnect = "model:"\n{blank}[array.limits]\n{wrong} = 1.0', "s")
+    assert f"s:{4 + len(blank)}:" in str(caught.value)
+    assert f"did you mean {key!r}?" in str(caught.value)
