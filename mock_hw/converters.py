@@ -20,55 +20,63 @@ from .philox import BLOCK, U32, U64, box_muller, philox
 
 
 @numba.njit(cache=True, nogil=True)
-def plain_inputs(codes, x, power):  # type: ignore[no-untyped-def]
-    """x (t, n, rows) float32 and power (t, n) = sum of squares, from codes of the same shape."""
-    tiles, n, rows = codes.shape
-    for t in range(tiles):
-        for i in range(n):
-            total = np.float32(0.0)
-            for r in range(rows):
-                value = np.float32(codes[t, i, r])
-                x[t, i, r] = value
-                total += value * value
-            power[t, i] = total
+def unfolded_inputs(codes, kernel, stride, padding, dilation, size, x):  # type: ignore[no-untyped-def]
+    """VMM inputs x of a feature map codes (batch, channels, height, width): im2col.
 
-
-@numba.njit(cache=True, nogil=True)
-def unfolded_inputs(codes, kernel, stride, padding, dilation, size, x, power):  # type: ignore[no-untyped-def]
-    """As plain_inputs, from a feature map codes (batch, channels, height, width) (im2col).
-
-    size is (output height, output width); tile t takes channels t * k .. (t + 1) * k with
+    size is (output height, output width). x is (t, rows, n), vectors along the last axis, so that the
+    innermost loop runs along a line of the map. Tile t takes channels t * k .. (t + 1) * k with
     k = rows // (kernel area); what lies outside the map or the channels is 0.
     """
     batch, channels, height, width = codes.shape
-    tiles, _, rows = x.shape
+    tiles, rows, _ = x.shape
     area = kernel[0] * kernel[1]
     group = rows // area
+    x[:, group * area :] = np.float32(0.0)
     for t in range(tiles):
-        for b in range(batch):
-            for oy in range(size[0]):
-                for ox in range(size[1]):
-                    i = (b * size[0] + oy) * size[1] + ox
-                    total = np.float32(0.0)
-                    for k in range(group):
-                        channel = t * group + k
-                        for ky in range(kernel[0]):
+        for k in range(group):
+            channel = t * group + k
+            for ky in range(kernel[0]):
+                for kx in range(kernel[1]):
+                    line = x[t, k * area + ky * kernel[1] + kx]
+                    shift = kx * dilation[1] - padding[1]
+                    # outputs whose input column lies inside the map
+                    left = min(max(0, (stride[1] - 1 - shift) // stride[1]), size[1])
+                    right = max(min(size[1], (width - 1 - shift) // stride[1] + 1), left)
+                    if left > 0 or right < size[1] or padding[0] > 0 or channel >= channels:
+                        line[:] = np.float32(0.0)
+                    if channel >= channels:
+                        continue
+                    for b in range(batch):
+                        for oy in range(size[0]):
                             y = oy * stride[0] - padding[0] + ky * dilation[0]
-                            row = k * area + ky * kernel[1]
-                            inside = channel < channels and 0 <= y and y < height
-                            for kx in range(kernel[1]):
-                                xx = ox * stride[1] - padding[1] + kx * dilation[1]
-                                value = np.float32(0.0)
-                                if inside and 0 <= xx and xx < width:
-                                    value = np.float32(codes[b, channel, y, xx])
-                                x[t, i, row + kx] = value
-                                total += value * value
-                    for row in range(group * area, rows):
-                        x[t, i, row] = np.float32(0.0)
-                    power[t, i] = total
+                            if y < 0 or y >= height:
+                                continue
+                            first = (b * size[0] + oy) * size[1]
+                            target = line[first + left : first + right]
+                            if stride[1] == 1:  # a loop of its own, because it vectorises
+                                source = codes[b, channel, y, left + shift : right + shift]
+                                for ox in range(target.size):
+                                    target[ox] = np.float32(source[ox])
+                            else:
+                                source = codes[b, channel, y]
+                                for ox in range(target.size):
+                                    target[ox] = np.float32(source[(left + ox) * stride[1] + shift])
 
 
 @numba.njit(cache=True, nogil=True)
+def sum_of_squares(x, power):  # type: ignore[no-untyped-def]
+    """power (t, n) of x (t, rows, n); exact in float32 for 8-bit codes and 256 rows."""
+    tiles, rows, n = x.shape
+    power[:] = np.float32(0.0)
+    for t in range(tiles):
+        total = power[t]
+        for r in range(rows):
+            line = x[t, r]
+            for i in range(n):
+                total[i] += line[i] * line[i]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def digitise(analog, power, scale, sigma, gain, offset, tile, first, col0, stream, key, top, out):  # type: ignore[no-untyped-def]
     """Read noise, converter mismatch, rounding and clipping of one tile's column sums.
 
@@ -79,42 +87,39 @@ def digitise(analog, power, scale, sigma, gain, offset, tile, first, col0, strea
     n, cols = analog.shape
     group0 = col0 // 4
     groups = (col0 + cols - 1) // 4 - group0 + 1
-    step = max(1, BLOCK // groups)
-    words = np.empty((4, step * groups), U32)
-    z = np.empty((4, step * groups), np.float32)
+    words = np.empty((4, BLOCK), U32)
+    z = np.empty((4, BLOCK), np.float32)
     bits = z.view(np.int32)
-    row = np.empty(4 * groups, np.float32)
-    for start in range(0, n, step):
-        m = min(step, n - start)
-        for i in range(m):
-            vector = U64(first) + U64(start + i)
-            low = U32(vector & U64(0xFFFFFFFF))
-            high = U32(vector >> U64(32)) ^ U32(U32(tile) << U32(12))
-            for j in range(groups):
+    noise = np.empty((BLOCK, 4 * groups), np.float32)
+    owner = U32(U32(tile) << U32(12))
+    shift = col0 - 4 * group0
+    for start in range(0, n, BLOCK):
+        m = min(BLOCK, n - start)
+        vector0 = U64(first) + U64(start)
+        for j in range(groups):
+            for i in range(m):
+                vector = vector0 + U64(i)
+                low = U32(vector & U64(0xFFFFFFFF))
+                high = U32(vector >> U64(32)) ^ owner
                 a, b, c, d = philox(
                     U32(group0 + j), low, high, U32(stream), key[0], key[1]
                 )
-                k = i * groups + j
-                words[0, k] = a
-                words[1, k] = b
-                words[2, k] = c
-                words[3, k] = d
-        size = m * groups
-        box_muller(size, words[0, :size], words[1, :size], bits[0, :size], z[0, :size], z[1, :size])
-        box_muller(size, words[2, :size], words[3, :size], bits[2, :size], z[2, :size], z[3, :size])
+                words[0, i] = a
+                words[1, i] = b
+                words[2, i] = c
+                words[3, i] = d
+            box_muller(m, words[0], words[1], bits[0], z[0], z[1])
+            box_muller(m, words[2], words[3], bits[2], z[2], z[3])
+            for i in range(m):
+                for lane in range(4):
+                    noise[i, 4 * j + lane] = z[lane, i]
         for i in range(m):
-            for j in range(groups):
-                k = i * groups + j
-                row[4 * j] = z[0, k]
-                row[4 * j + 1] = z[1, k]
-                row[4 * j + 2] = z[2, k]
-                row[4 * j + 3] = z[3, k]
             spread = sigma * np.sqrt(power[start + i])
-            shift = col0 - 4 * group0
             for c in range(cols):
-                code = (analog[start + i, c] * scale + spread * row[shift + c]) * gain[c]
-                code = np.rint(code + offset[c])
-                out[start + i, c] = np.uint8(min(max(code, np.float32(0.0)), top))
+                code = analog[start + i, c] * scale + spread * noise[i, shift + c]
+                code = np.rint(code * gain[c] + offset[c])
+                # by way of int32: LLVM has no vector conversion from float to uint8
+                out[start + i, c] = np.uint8(np.int32(min(max(code, np.float32(0.0)), top)))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -111,7 +111,7 @@ def box_muller(n, u, w, bits, out_cos, out_sin):  # type: ignore[no-untyped-def]
         out_sin[i] = radius * (c if swap else -s) * sign
 
 
-BLOCK = 512
+BLOCK = 256
 """Counters worked at a time: scratch stays in the first-level cache."""
 
 

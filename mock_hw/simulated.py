@@ -105,8 +105,8 @@ class SimulatedHal:
             name: np.zeros(shape, kind) for name, (kind, shape) in state_layout(*self._shape).items()
         }
         self._wake()
+        self._kept: dict[str, NDArray[np.float32]] = {}
         self._gate_open = False
-        self.ground()
 
     def _wake(self) -> None:
         """Derive what the seed decides, and make the devices if they are not born yet."""
@@ -153,7 +153,10 @@ class SimulatedHal:
         x, power = self._inputs(codes, window, unfold, transposed)
         rows, cols = slice(*window.rows), slice(*window.cols)
         g = self.state["g"].reshape(self._shape)[list(window.tiles), rows, cols]
-        analog = np.matmul(x, g.transpose(0, 2, 1) if transposed else g)
+        if transposed:
+            g = g.transpose(0, 2, 1)
+        analog = self._scratch("analog", (*power.shape, g.shape[2]))
+        np.matmul(x, g, out=analog)
         out = np.empty(analog.shape, np.uint8)
         vectors = self.state["vectors"][int(transposed)]
         first = window.rows[0] if transposed else window.cols[0]
@@ -182,20 +185,31 @@ class SimulatedHal:
     def _inputs(
         self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Codes as the product's left side (tiles, n, driven), and each vector's sum of squares."""
         driven = window.n_cols if transposed else window.n_rows
         if unfold is None:
-            x = np.empty(codes.shape, np.float32)
-            power = np.empty(codes.shape[:2], np.float32)
-            front_end.plain_inputs(codes, x, power)
-            return x, power
-        size = unfold.output(codes.shape[2], codes.shape[3])
-        n = codes.shape[0] * size[0] * size[1]
-        x = np.empty((len(window.tiles), n, driven), np.float32)
-        power = np.empty(x.shape[:2], np.float32)
-        front_end.unfolded_inputs(
-            codes, unfold.kernel, unfold.stride, unfold.padding, unfold.dilation, size, x, power
-        )
-        return x, power
+            n = codes.shape[1]
+        else:
+            size = unfold.output(codes.shape[2], codes.shape[3])
+            n = codes.shape[0] * size[0] * size[1]
+        x = self._scratch("x", (len(window.tiles), driven, n))
+        power = self._scratch("power", (len(window.tiles), n))
+        if unfold is None:
+            x[:] = codes.transpose(0, 2, 1)
+        else:
+            front_end.unfolded_inputs(
+                codes, unfold.kernel, unfold.stride, unfold.padding, unfold.dilation, size, x
+            )
+        front_end.sum_of_squares(x, power)
+        return x.transpose(0, 2, 1), power
+
+    def _scratch(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Working memory kept from call to call: fresh pages cost more than the work on them."""
+        size = int(np.prod(shape))
+        kept = self._kept.get(name)
+        if kept is None or kept.size < size:
+            kept = self._kept[name] = np.empty(size, np.float32)
+        return kept[:size].reshape(shape)
 
     def read(
         self, code: int, cells: Addresses, averages: int
