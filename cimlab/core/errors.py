@@ -55,11 +55,13 @@ class BoardError(CimError):
 
     Attributes:
         code: The status code of docs/wire.md, "Status codes".
+        reason: The message without the code.
     """
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"board refused (status {code}): {message}")
         self.code = code
+        self.reason = message
 
 
 class InstrumentError(CimError):

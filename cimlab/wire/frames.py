@@ -1,0 +1,137 @@
+"""Frames of the board link (docs/wire.md 1): COBS, CRC-32 and the 12-byte header.
+
+The codec is C (`cobs`, `zlib`) but for a few lines a frame; it copies each byte once a layer.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from cobs import cobs
+from numpy.typing import NDArray
+
+Buffer = bytes | bytearray | memoryview | NDArray[np.generic]
+
+VERSION = 1
+HEADER = struct.Struct("<BBBBII")
+CRC = struct.Struct("<I")
+OVERHEAD = HEADER.size + CRC.size
+"""Bytes of a body that are not payload."""
+MAX_FRAME = 1 << 20
+"""Longest body that this implementation accepts unless told otherwise."""
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    REQUEST = 0
+    REPLY = 1
+    ERROR = 2
+    STATUS = 3
+
+
+class Verb(IntEnum):
+    """What a request asks for."""
+
+    HELLO = 0x01
+    PING = 0x02
+    GROUND = 0x03
+    BYE = 0x04
+    CONFIGURE = 0x10
+    READ = 0x11
+    PULSE = 0x12
+    VMM = 0x13
+    COUNTERS = 0x14
+    JOB = 0x15
+
+
+FIRST_NUMBERED = 0x10
+"""Verbs from here on are executed once and in order; those below at once."""
+
+
+class Frame(NamedTuple):
+    """A frame that arrived whole; verb and kind may be values that no enum has."""
+
+    version: int
+    kind: int
+    verb: int
+    flags: int
+    session: int
+    seq: int
+    payload: memoryview
+
+
+def encode(
+    kind: int, verb: int, session: int, seq: int, payload: list[Buffer], flags: int = 0
+) -> bytes:
+    """A frame with its delimiter; the payload is given in contiguous pieces."""
+    header = HEADER.pack(VERSION, kind, verb, flags, session, seq)
+    crc = zlib.crc32(header)
+    for part in payload:
+        crc = zlib.crc32(part, crc)
+    return bytes(cobs.encode(b"".join((header, *payload, CRC.pack(crc)))) + b"\0")
+
+
+def decode(body: bytes) -> Frame | None:
+    """A frame from the bytes between two delimiters; None if it is broken."""
+    try:
+        plain = cobs.decode(body)
+    except cobs.DecodeError:
+        return None
+    if len(plain) < OVERHEAD:
+        return None
+    view = memoryview(plain)
+    end = len(plain) - CRC.size
+    if zlib.crc32(view[:end]) != CRC.unpack_from(plain, end)[0]:
+        return None
+    return Frame(*HEADER.unpack_from(plain), view[HEADER.size : end])
+
+
+class FrameDecoder:
+    """Cuts a stream of bytes into frames; finds its place again after garbage.
+
+    Args:
+        max_frame: Longest body that is accepted.
+
+    Attributes:
+        broken: How many frames were dropped.
+    """
+
+    def __init__(self, max_frame: int = MAX_FRAME) -> None:
+        self.max_frame = max_frame
+        self.broken = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget a frame that has begun: the stream is a new one."""
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._skipping = False
+
+    def feed(self, data: bytes) -> Iterator[Frame | None]:
+        """Frames that end in these bytes; None stands for a broken one."""
+        *ends, rest = data.split(b"\0")
+        for end in ends:
+            self._hold(end)
+            body = b"".join(self._chunks)
+            skipped = self._skipping
+            self.reset()
+            if not body and not skipped:
+                continue
+            frame = None if skipped else decode(body)
+            self.broken += frame is None
+            yield frame
+        self._hold(rest)
+
+    def _hold(self, piece: bytes) -> None:
+        self._held += len(piece)
+        if self._held > self.max_frame + self.max_frame // 254 + 1:
+            self._chunks.clear()  # never hold more than one frame, whatever is sent
+            self._skipping = True
+        elif piece:
+            self._chunks.append(piece)

@@ -1,0 +1,263 @@
+"""Payloads of the verbs that act on the array (docs/wire.md 3.4 to 3.7).
+
+Arrays are written and read in place: a request packs into pieces, a payload unpacks into views.
+Unpacking checks form (LinkProtocol); whether the array has it and stands it is the service's.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimlab.core.array import Addresses, JobResult, Mask, Unfold, Window
+from cimlab.core.errors import LinkProtocol
+
+from .fields import Reader, bitmap, selection, text
+from .frames import Buffer
+
+_READ = struct.Struct("<HB")
+_PULSE = struct.Struct("<IHBB")
+_WINDOW = struct.Struct("<HHHHH")
+_U8 = struct.Struct("<B")
+_U16 = struct.Struct("<H")
+_I16 = struct.Struct("<h")
+_U32 = struct.Struct("<I")
+_F64 = struct.Struct("<d")
+_MAP = struct.Struct("<HHHBBBBBBBB")
+
+AVERAGES_MAX = 257
+"""257 x 255 is the largest sum that fits u16."""
+EACH_AMPLITUDE, EACH_COUNT, WIDE_COUNT = 1, 2, 4
+UNFOLD, TRANSPOSED = 1, 2
+"""Flags of VMM."""
+
+
+def count(cells: Addresses | None, size: int) -> int:
+    """How many cells a selection names."""
+    return size if cells is None else int(cells.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read cells with a DAC code, each `averages` times."""
+
+    code: int
+    averages: int
+    cells: Addresses | None
+
+    def pack(self, size: int) -> list[Buffer]:
+        """The payload, for an array of so many cells."""
+        return [_READ.pack(self.averages, self.code), *selection(self.cells, size)]
+
+    @classmethod
+    def unpack(cls, payload: memoryview, size: int) -> Read:
+        """From a payload."""
+        reader = Reader(payload)
+        averages, code = reader.unpack(_READ)
+        read = cls(code, averages, reader.cells(size))
+        reader.end()
+        return read
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Answer to a read: sums of ADC codes (n,), and which cells clipped."""
+
+    sums: NDArray[np.integer]
+    clipped: Mask
+
+    def pack(self, averages: int) -> list[Buffer]:
+        """The payload; the marks of single conversions are their top codes."""
+        if averages == 1:
+            return [self.sums.astype(np.uint8)]
+        return [self.sums.astype("<u2"), bitmap(self.clipped)]
+
+    @classmethod
+    def unpack(cls, payload: memoryview, n: int, averages: int, top: int) -> Codes:
+        """From a payload; top is the ADC's largest code."""
+        reader = Reader(payload)
+        if averages == 1:
+            sums: NDArray[np.integer] = reader.array(np.uint8, n)
+            codes = cls(sums, sums == top)
+        else:
+            codes = cls(reader.array("<u2", n), reader.bitmap(n))
+        reader.end()
+        return codes
+
+    @staticmethod
+    def length(n: int, averages: int) -> int:
+        """Bytes of the payload."""
+        return n if averages == 1 else 2 * n + (n + 7) // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Pulse cells, then read them if averages is not 0; codes and counts are (n,)."""
+
+    ticks: int
+    codes: NDArray[np.int16]
+    counts: NDArray[np.uint16]
+    cells: Addresses | None
+    averages: int = 0
+    code: int = 0
+
+    def pack(self, size: int) -> list[Buffer]:
+        """The shortest payload; one number stands for all cells that share it."""
+        codes, counts, form = self.codes, self.counts, 0
+        amplitudes: list[Buffer] = [_I16.pack(codes[0] if codes.size else 0)]
+        if codes.size and (codes != codes[0]).any():
+            form |= EACH_AMPLITUDE
+            amplitudes = [np.abs(codes).astype(np.uint8), bitmap(codes < 0)]
+        trains: Buffer = _U16.pack(counts[0] if counts.size else 0)
+        if counts.size and (counts != counts[0]).any():
+            wide = bool(counts.max() > 255)
+            form |= EACH_COUNT | (WIDE_COUNT if wide else 0)
+            trains = counts.astype("<u2" if wide else np.uint8)
+        head = _PULSE.pack(self.ticks, self.averages, self.code, form)
+        return [head, *selection(self.cells, size), *amplitudes, trains]
+
+    @classmethod
+    def unpack(cls, payload: memoryview, size: int) -> Pulse:
+        """From a payload."""
+        reader = Reader(payload)
+        ticks, averages, code, form = reader.unpack(_PULSE)
+        if form > 7 or form & (EACH_COUNT | WIDE_COUNT) == WIDE_COUNT:
+            raise LinkProtocol(f"unknown form {form} of a pulse")
+        cells = reader.cells(size)
+        n = count(cells, size)
+        if form & EACH_AMPLITUDE:
+            magnitudes = reader.array(np.uint8, n).astype(np.int16)
+            codes = np.where(reader.bitmap(n), -magnitudes, magnitudes)
+        else:
+            codes = np.full(n, *reader.unpack(_I16), dtype=np.int16)
+        if form & EACH_COUNT:
+            kind = "<u2" if form & WIDE_COUNT else np.uint8
+            counts = reader.array(kind, n).astype(np.uint16)
+        else:
+            counts = np.full(n, *reader.unpack(_U16), dtype=np.uint16)
+        reader.end()
+        return cls(ticks, codes, counts, cells, averages, code)
+
+
+@dataclass(frozen=True, slots=True)
+class Vmm:
+    """Multiply; codes (tiles, batch, rows or cols), or (batch, channels, height, width)."""
+
+    window: Window
+    codes: NDArray[np.uint8]
+    unfold: Unfold | None = None
+    transposed: bool = False
+
+    @property
+    def flags(self) -> int:
+        """Flags of the header."""
+        return (UNFOLD if self.unfold else 0) | (TRANSPOSED if self.transposed else 0)
+
+    @property
+    def answer_shape(self) -> tuple[int, int, int]:
+        """(tiles, vectors, outputs) of the answer."""
+        w = self.window
+        if self.unfold is None:
+            vectors = self.codes.shape[1]
+        else:
+            height, width = self.unfold.output(*self.codes.shape[2:])
+            vectors = self.codes.shape[0] * height * width
+        return len(w.tiles), vectors, w.n_rows if self.transposed else w.n_cols
+
+    def pack(self) -> list[Buffer]:
+        """The payload."""
+        w, u, shape = self.window, self.unfold, self.codes.shape
+        tiles = np.array(w.tiles, "<u2")
+        parts: list[Buffer] = [_WINDOW.pack(*w.rows, *w.cols, tiles.size), tiles]
+        if u is None:
+            parts.append(_U32.pack(shape[1]))
+        else:
+            parts.append(_U32.pack(shape[0]))
+            parts.append(_MAP.pack(*shape[1:], *u.kernel, *u.stride, *u.padding, *u.dilation))
+        return [*parts, np.ascontiguousarray(self.codes)]
+
+    @classmethod
+    def unpack(cls, payload: memoryview, flags: int) -> Vmm:
+        """From a payload; the codes are a read-only view of it."""
+        reader = Reader(payload)
+        row0, row1, col0, col1, n = reader.unpack(_WINDOW)
+        tiles = tuple(reader.array("<u2", n).tolist())
+        window = Window(tiles, (row0, row1), (col0, col1))
+        (batch,) = reader.unpack(_U32)
+        transposed, unfold = bool(flags & TRANSPOSED), None
+        if row0 >= row1 or col0 >= col1 or not n or flags == UNFOLD | TRANSPOSED:
+            raise LinkProtocol("an empty window, or flags that exclude each other")
+        if flags & UNFOLD:
+            c, h, w, *geometry = reader.unpack(_MAP)
+            kernel, stride, padding, dilation = (tuple(geometry[i : i + 2]) for i in (0, 2, 4, 6))
+            if not (c and all((*kernel, *stride, *dilation))):
+                raise LinkProtocol("a feature map or a kernel of size 0")
+            unfold = Unfold(kernel, stride, padding, dilation)
+            shape: tuple[int, ...] = (batch, c, h, w)
+            if min(unfold.output(h, w)) < 1:
+                raise LinkProtocol("the kernel is larger than the feature map")
+        else:
+            shape = (n, batch, window.n_cols if transposed else window.n_rows)
+        size = math.prod(shape)
+        codes = reader.array(np.uint8, size).reshape(shape)
+        reader.end()
+        return cls(window, codes, unfold, transposed)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Run a programming job: target (n,) A."""
+
+    name: str
+    settings: Mapping[str, float]
+    cells: Addresses | None
+    target: NDArray[np.float32]
+
+    def pack(self, size: int) -> list[Buffer]:
+        """The payload."""
+        settings = b"".join(text(k, _U8) + _F64.pack(v) for k, v in self.settings.items())
+        head = text(self.name, _U8) + _U8.pack(len(self.settings)) + settings
+        return [head, *selection(self.cells, size), self.target.astype("<f4")]
+
+    @classmethod
+    def unpack(cls, payload: memoryview, size: int) -> Job:
+        """From a payload."""
+        reader = Reader(payload)
+        name = reader.text(_U8)
+        (n,) = reader.unpack(_U8)
+        settings = {reader.text(_U8): reader.unpack(_F64)[0] for _ in range(n)}
+        cells = reader.cells(size)
+        target = reader.array("<f4", count(cells, size))
+        reader.end()
+        return cls(name, settings, cells, target)
+
+
+def pack_result(result: JobResult) -> list[Buffer]:
+    """Payload of the answer to a job."""
+    return [
+        _U32.pack(result.rounds),
+        result.current.astype("<f8"),
+        result.pulses.astype("<u4"),
+        bitmap(result.converged),
+    ]
+
+
+def unpack_result(payload: memoryview, n: int) -> JobResult:
+    """From the answer to a job on n cells."""
+    reader = Reader(payload)
+    (rounds,) = reader.unpack(_U32)
+    current = reader.array("<f8", n).astype(np.float64)
+    pulses = reader.array("<u4", n).astype(np.int64)
+    result = JobResult(current, pulses, reader.bitmap(n), rounds)
+    reader.end()
+    return result
+
+
+def result_length(n: int) -> int:
+    """Bytes of the answer to a job on n cells."""
+    return 4 + 12 * n + (n + 7) // 8
