@@ -154,7 +154,7 @@ def _multiplied(
 
 
 class Ledger:
-    """A sink: the host's exact count of the pulses each cell received.
+    """A sink: the host's exact count of the pulses each cell received, and of its reads.
 
     Args:
         spec: The array's.
@@ -163,20 +163,34 @@ class Ledger:
 
     Attributes:
         pulses: (tiles, rows, cols) uint32, wrapping around like the board's counters.
+        reads: (tiles, rows, cols) uint32, how often each cell was read, however many conversions
+            were averaged. An on-board job does not tell: one verify read a pulse is counted.
     """
 
     def __init__(self, spec: ArraySpec, start: NDArray[np.uint32] | None = None) -> None:
         self.pulses = np.zeros(spec.shape, np.uint32) if start is None else start.copy()
+        self.reads = np.zeros(spec.shape, np.uint32)
 
     def __call__(self, event: Event) -> None:
-        """Count the event's pulses."""
+        """Count the event's pulses and reads."""
         match event:
-            case Pulsed(v=v, count=count, cells=None):
-                self.pulses += _pulses(v, count)
-            case Pulsed(v=v, count=count, cells=cells):
-                self.pulses.reshape(-1)[cells] += _pulses(v, count)
+            case CellsRead(reading=reading):
+                self._count_read(reading)
+            case Pulsed(v=v, count=count, cells=cells, reading=reading):
+                if cells is None:
+                    self.pulses += _pulses(v, count)
+                else:
+                    self.pulses.reshape(-1)[cells] += _pulses(v, count)
+                if reading is not None:
+                    self._count_read(reading)
             case JobRun(cells=cells, result=result):
-                self.pulses.reshape(-1)[cells] += result.pulses.astype(np.uint32)
+                pulses = result.pulses.astype(np.uint32)
+                self.pulses.reshape(-1)[cells] += pulses
+                self.reads.reshape(-1)[cells] += pulses
+
+    def _count_read(self, reading: Reading) -> None:
+        where = slice(None) if reading.cells is None else reading.cells
+        self.reads.reshape(-1)[where] += np.uint32(1)
 
     def differs(self, counters: NDArray[np.uint32]) -> Addresses:
         """Audit: addresses of the cells for which `array.counters()` says something else, (n,)."""
