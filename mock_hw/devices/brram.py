@@ -66,12 +66,12 @@ class BulkRram:
     g_max: float = 42.0e-6
     sigma_read: float = 1.55e-6
     v_set: float = 2.3
-    v_reset: float = 2.4
+    v_reset: float = 2.25
     slope_set: float = 0.20
-    slope_reset: float = 0.40
+    slope_reset: float = 0.50
     width_exponent: float = 0.5
     c2c: float = 0.3
-    d2d_threshold: float = 0.06
+    d2d_threshold: float = 0.08
     d2d_g_min: float = 0.15
     d2d_g_max: float = 0.05
     g_rest: float = 15.0e-6

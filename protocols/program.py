@@ -1,0 +1,94 @@
+"""Program cells to target currents, on the host or beside the chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cimlab.core.array import Addresses, CimArray, JobResult, Mask
+from cimlab.core.errors import ConfigError
+
+from .procedure import Steps, finish
+from .ramps import RampPlan, ramps
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramResult:
+    """What became of the cells; all arrays (n,).
+
+    Attributes:
+        cells: Addresses.
+        target: Wanted currents at the plan's v_read, A.
+        current: Last verify readings, A.
+        pulses: Pulses each cell received.
+        converged: True where the last reading lay inside the band.
+        rounds: Pulse-and-read rounds used.
+        place: Where the loop ran.
+    """
+
+    cells: Addresses
+    target: NDArray[np.float64]
+    current: NDArray[np.float64]
+    pulses: NDArray[np.int64]
+    converged: Mask
+    rounds: int
+    place: Literal["host", "board"]
+
+
+def program_steps(
+    array: CimArray, plan: RampPlan, cells: ArrayLike, target: ArrayLike
+) -> Steps[ProgramResult]:
+    """`program` as a procedure: yields a `Round` a transaction when the host runs the loop.
+
+    Args:
+        array: Where the cells are.
+        plan: A `WriteVerify` or an `Ispp`.
+        cells: Sorted addresses, (n,).
+        target: Currents at plan.v_read, A; broadcasts to (n,).
+
+    Raises:
+        ConfigError: Cells not sorted or outside the array, targets not finite.
+        LimitError: The plan's ramps, width or read voltage go beyond the array's limits.
+    """
+    where = np.asarray(cells, np.int64)
+    # single precision, as on the link: the loop sees the same numbers on both sides of it
+    goal = np.broadcast_to(np.asarray(target, np.float32), where.shape).astype(np.float64)
+    if not ascending(where, array.spec.size):
+        raise ConfigError(f"cells must be rising addresses below {array.spec.size}")
+    if not np.isfinite(goal).all():
+        raise ConfigError("targets must be finite currents")
+    plan.check(array.spec)
+    place: Literal["host", "board"] = "host"
+    if plan.on_board == "auto" and f"job:{plan.job}" in array.spec.capabilities:
+        place = "board"
+        done = array.run_job(plan.job, plan.settings(), where, goal)
+    else:
+        done = yield from ramps(array, plan, where, goal)
+    return _result(where, goal, done, place)
+
+
+def program(array: CimArray, plan: RampPlan, cells: ArrayLike, target: ArrayLike) -> ProgramResult:
+    """Program cells (n,) to target currents (n,) A; see `program_steps`."""
+    return finish(program_steps(array, plan, cells, target))
+
+
+def ascending(cells: Addresses, size: int) -> bool:
+    """True if cells are addresses (n,) below size, sorted, none twice."""
+    if cells.ndim != 1:
+        return False
+    rising = bool((cells[1:] > cells[:-1]).all())
+    return not cells.size or (rising and bool(cells[0] >= 0 and cells[-1] < size))
+
+
+def _result(
+    cells: Addresses,
+    target: NDArray[np.float64],
+    done: JobResult,
+    place: Literal["host", "board"],
+) -> ProgramResult:
+    return ProgramResult(
+        cells, target, done.current, done.pulses, done.converged, done.rounds, place
+    )
