@@ -1,0 +1,5 @@
+"""`python -m cimlab` is the `cimlab` command."""
+
+from cimlab.cli.main import main
+
+main()

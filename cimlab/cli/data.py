@@ -1,0 +1,29 @@
+"""`cimlab data`: data sets."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from .console import console
+from .options import Json
+
+
+class DataSet(StrEnum):
+    """Data sets that can be fetched."""
+
+    MNIST = "mnist"
+
+
+def fetch(
+    name: Annotated[DataSet, typer.Argument(help="Which data set.")], json_: Json = False
+) -> None:
+    """Fetch a data set where it is not here yet, and verify it by checksum."""
+    from cimlab.training.data import MNIST_SHA256, fetch_mnist
+
+    folder = fetch_mnist(progress=sys.stderr.isatty())
+    data = {"name": name.value, "folder": str(folder), "sha256": MNIST_SHA256}
+    console.result(data, f"{name.value} is in {folder}, checksums verified")

@@ -1,0 +1,7 @@
+"""stub"""
+
+
+def demo() -> None:
+    """Stub."""
+def lenet() -> None:
+    """Stub."""

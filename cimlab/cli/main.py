@@ -1,0 +1,93 @@
+"""The `cimlab` command: its table of commands, its exit codes, and how it is interrupted.
+
+Commands import what they need when they run: `cimlab --help` loads neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from cimlab.core.errors import BoardError, CimError, InstrumentError, LinkError
+
+from . import board, chip, data, demo, runs, train
+from .console import console, start_logging
+
+INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
+
+_EXIT_CODES = """Exit codes: 0 done; 1 an error in cimlab itself; 2 wrong usage; 3 refused: a setting,
+limit, data set or run file is wrong; 4 the link, the board or an instrument failed; 5 interrupted
+(Ctrl-C or SIGTERM)."""
+
+
+class _Commands(TyperGroup):
+    """Turns errors raised on purpose into one message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CimError as error:
+            code = (
+                HARDWARE if isinstance(error, LinkError | BoardError | InstrumentError) else REFUSED
+            )
+            console.failure(type(error).__name__, str(error), code)
+            if ctx.params["debug"]:
+                raise
+            raise typer.Exit(code) from error
+        except KeyboardInterrupt as error:
+            console.failure("Interrupted", "interrupted", INTERRUPTED)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def start(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Train and program memristor compute-in-memory arrays, real or emulated."""
+    start_logging(logging.DEBUG if verbose or debug else logging.INFO)
+
+
+def _group(name: str, help_text: str, **commands: Callable[..., None]) -> None:
+    group = typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None)
+    # Without a callback typer would make a group of one command that command itself.
+    group.callback()(lambda: None)
+    for command, function in commands.items():
+        group.command(command)(function)
+    app.add_typer(group, name=name)
+
+
+app.command("demo")(demo.demo)
+_group("train", "Train a network with its forward VMMs on the array.", lenet=train.lenet)
+app.command("program")(chip.program)
+app.command("read")(chip.read)
+app.command("info")(chip.info)
+_group("mock", "Emulated hardware behind real links.", board=board.board)
+_group("data", "Data sets.", fetch=data.fetch)
+_group("runs", "Look at run files.", show=runs.show)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """SIGTERM ends a command as Ctrl-C does: lines grounded, files flushed."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point of the `cimlab` command."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    app(prog_name="cimlab")
