@@ -1,15 +1,15 @@
 """Procedures on a CimArray: programming, noise, calibration. Plans are data, procedures generators.
 
-    result = program(array, WriteVerify(), cells, target)
+result = program(array, WriteVerify(), cells, target)
 """
 
-from .ispp import Ispp
-from .jobs import JOBS
-from .procedure import Plan, Round, finish
-from .program import ProgramResult, program, program_steps
-from .ramps import RampPlan
-from .triggered import Blind, BlindResult, blind, moved, program_pairs
-from .write_verify import WriteVerify
+from cimlab.protocols.ispp import Ispp
+from cimlab.protocols.jobs import JOBS
+from cimlab.protocols.procedure import Plan, Round, finish
+from cimlab.protocols.program import ProgramResult, program, program_steps
+from cimlab.protocols.ramps import RampPlan
+from cimlab.protocols.triggered import Blind, BlindResult, blind, moved, program_pairs
+from cimlab.protocols.write_verify import WriteVerify
 
 __all__ = [
     "JOBS",

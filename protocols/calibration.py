@@ -16,8 +16,7 @@ from pydantic import Field
 
 from cimlab.core.array import CimArray, Floats, Product
 from cimlab.core.errors import ConfigError
-
-from .procedure import Plan, idle_on_error
+from cimlab.protocols.procedure import Plan, idle_on_error
 
 PASSES = 20
 """A range moves by a factor 2 a pass when it clips: a million is enough."""
@@ -26,17 +25,21 @@ PASSES = 20
 class RangePlan(Plan):
     """How the ADC ranges are chosen."""
 
-    clipped: float = Field(1e-3, ge=0, lt=1, description="share of outputs that may clip")
-    headroom: float = Field(1.05, ge=1, description="full scale over the largest other output")
+    clipped: float = Field(default=1e-3, ge=0, lt=1, description="share of outputs that may clip")
+    headroom: float = Field(
+        default=1.05, ge=1, description="full scale over the largest other output"
+    )
 
 
 class ColumnPlan(Plan):
     """How the columns are compared with the cells."""
 
-    vectors: int = Field(256, ge=8, description="random input vectors")
-    averages: int = Field(16, ge=1, description="conversions averaged in a cell read")
-    fill: float = Field(0.9, gt=0, le=1, description="largest expected output over full scale")
-    seed: int = Field(0, ge=0, description="seed of the input vectors")
+    vectors: int = Field(default=256, ge=8, description="random input vectors")
+    averages: int = Field(default=16, ge=1, description="conversions averaged in a cell read")
+    fill: float = Field(
+        default=0.9, gt=0, le=1, description="largest expected output over full scale"
+    )
+    seed: int = Field(default=0, ge=0, description="seed of the input vectors")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
-from .ramps import RampPlan
+from cimlab.protocols.ramps import RampPlan
 
 
 class Ispp(RampPlan):
@@ -24,11 +24,15 @@ class Ispp(RampPlan):
     job: ClassVar[str] = "ispp"
     reset_first: ClassVar[bool] = False
 
-    tol: float = Field(0.1e-6, gt=0, description="accepted deviation of a read, A at v_read")
-    v_step: float = Field(0.1, gt=0, description="rise of the amplitude from pulse to pulse, V")
-    set_start: float = Field(1.2, gt=0, description="first SET amplitude of a ramp, V")
-    reset_start: float = Field(1.5, gt=0, description="first RESET amplitude of a ramp, V")
-    max_reversals: int = Field(30, ge=0, description="changes of direction a cell may use")
+    tol: float = Field(
+        default=0.1e-6, gt=0, description="accepted deviation of a read, A at v_read"
+    )
+    v_step: float = Field(
+        default=0.1, gt=0, description="rise of the amplitude from pulse to pulse, V"
+    )
+    set_start: float = Field(default=1.2, gt=0, description="first SET amplitude of a ramp, V")
+    reset_start: float = Field(default=1.5, gt=0, description="first RESET amplitude of a ramp, V")
+    max_reversals: int = Field(default=30, ge=0, description="changes of direction a cell may use")
 
     @classmethod
     def precise(cls) -> Self:

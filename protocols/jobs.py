@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from cimlab.core.array import Addresses, CimArray, Floats, JobResult
-
-from .ispp import Ispp
-from .procedure import Steps
-from .ramps import RampPlan, ramps
-from .write_verify import WriteVerify
+from cimlab.protocols.ispp import Ispp
+from cimlab.protocols.procedure import Steps
+from cimlab.protocols.ramps import RampPlan, ramps
+from cimlab.protocols.write_verify import WriteVerify
 
 Job: TypeAlias = Callable[[CimArray, Mapping[str, float], Addresses, Floats], Steps[JobResult]]
 

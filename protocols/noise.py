@@ -10,17 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from cimlab.core.array import Addresses, CimArray, Mask, Reading
-
-from .procedure import Plan, Round, idle_on_error
-from .program import ProgramResult, program_steps
-from .ramps import RampPlan
+from cimlab.protocols.procedure import Plan, Round, idle_on_error
+from cimlab.protocols.program import ProgramResult, program_steps
+from cimlab.protocols.ramps import RampPlan
 
 
 class ReadNoisePlan(Plan):
     """How often to read, and how."""
 
-    v_read: float = Field(0.1, gt=0, description="read voltage, V")
-    reads: int = Field(64, ge=2, description="single reads of each cell")
+    v_read: float = Field(default=0.1, gt=0, description="read voltage, V")
+    reads: int = Field(default=64, ge=2, description="single reads of each cell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,5 +111,3 @@ def programming_error(
     return ProgrammingError(
         done, fresh.current - done.target, ~fresh.saturated, many.current - done.target
     )
-
-

@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from cimlab.core.array import Addresses, CimArray, JobResult, Mask
 from cimlab.core.errors import ConfigError
-
-from .procedure import Steps, finish
-from .ramps import RampPlan, ramps
+from cimlab.protocols.procedure import Steps, finish
+from cimlab.protocols.ramps import RampPlan, ramps
 
 
 @dataclass(frozen=True, slots=True)

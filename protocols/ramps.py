@@ -17,8 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cimlab.core.array import Addresses, ArraySpec, CimArray, Floats, JobResult, Mask
 from cimlab.core.errors import ConfigError, LimitError
-
-from .procedure import Plan, Round, Steps, idle_on_error
+from cimlab.protocols.procedure import Plan, Round, Steps, idle_on_error
 
 ROUNDING = 1e-9
 """Volts by which sums of steps may miss the end of a ramp."""
@@ -31,22 +30,26 @@ class RampPlan(Plan):
     reset_first: ClassVar[bool]
 
     tol: float = Field(gt=0, description="accepted deviation of the verify read, A at v_read")
-    v_read: float = Field(0.1, gt=0, description="read voltage, V")
-    averages: int = Field(1, ge=1, description="conversions averaged in a verify read")
-    width: float = Field(1e-6, gt=0, description="pulse width, s")
+    v_read: float = Field(default=0.1, gt=0, description="read voltage, V")
+    averages: int = Field(default=1, ge=1, description="conversions averaged in a verify read")
+    width: float = Field(default=1e-6, gt=0, description="pulse width, s")
     v_step: float = Field(gt=0, description="rise of the amplitude from pulse to pulse, V")
     set_start: float = Field(gt=0, description="first SET amplitude of a ramp, V")
-    set_stop: float = Field(3.0, gt=0, description="last SET amplitude of a ramp, V")
+    set_stop: float = Field(default=3.0, gt=0, description="last SET amplitude of a ramp, V")
     reset_start: float = Field(gt=0, description="first RESET amplitude of a ramp, V")
-    reset_stop: float = Field(3.0, gt=0, description="last RESET amplitude of a ramp, V")
+    reset_stop: float = Field(default=3.0, gt=0, description="last RESET amplitude of a ramp, V")
     set_lead: float = Field(
-        0.0, ge=0, description="a SET ramp starts so much higher for each factor e of error/tol, V"
+        default=0.0,
+        ge=0,
+        description="rise of a SET ramp's start for each factor e of error/tol, V",
     )
     reset_lead: float = Field(
-        0.0, ge=0, description="a RESET ramp starts so much higher for each factor e of error/tol, V"
+        default=0.0,
+        ge=0,
+        description="rise of a RESET ramp's start for each factor e of error/tol, V",
     )
     on_board: Literal["auto", "never"] = Field(
-        "auto", description="run beside the chip where the array offers this job"
+        default="auto", description="run beside the chip where the array offers this job"
     )
 
     @model_validator(mode="after")

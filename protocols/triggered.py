@@ -15,21 +15,20 @@ from pydantic import Field
 
 from cimlab.core.array import Addresses, CimArray
 from cimlab.core.errors import ConfigError
-
-from .procedure import Plan, idle_on_error
-from .program import ProgramResult, ascending, program
-from .ramps import RampPlan
+from cimlab.protocols.procedure import Plan, idle_on_error
+from cimlab.protocols.program import ProgramResult, ascending, program
+from cimlab.protocols.ramps import RampPlan
 
 
 class Blind(Plan):
     """Trains of identical pulses; the defaults are small steps of the b-RRAM in mid-window."""
 
-    v_set: float = Field(1.65, gt=0, description="SET amplitude, V")
-    v_reset: float = Field(0.9, gt=0, description="RESET amplitude (magnitude), V")
-    width: float = Field(1e-6, gt=0, description="pulse width, s")
-    step_set: float = Field(0.1e-6, gt=0, description="nominal rise of a SET pulse, A at v_read")
-    step_reset: float = Field(0.1e-6, gt=0, description="nominal fall of a RESET pulse, A at v_read")
-    count_max: int = Field(20, ge=1, description="most pulses a cell in one call")
+    v_set: float = Field(default=1.65, gt=0, description="SET amplitude, V")
+    v_reset: float = Field(default=0.9, gt=0, description="RESET amplitude (magnitude), V")
+    width: float = Field(default=1e-6, gt=0, description="pulse width, s")
+    step_set: float = Field(default=0.1e-6, gt=0, description="nominal rise by a SET pulse, A")
+    step_reset: float = Field(default=0.1e-6, gt=0, description="nominal fall by a RESET pulse, A")
+    count_max: int = Field(default=20, ge=1, description="most pulses a cell in one call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,8 @@ def program_pairs(
     return program(array, plan, where[order], goal[order])
 
 
-def blind(
-    array: CimArray, plan: Blind, cells: ArrayLike, delta_current: ArrayLike
-) -> BlindResult:
-    """Shift the currents of cells (n,) by delta_current (n,) A, nominally: one transaction, no read.
+def blind(array: CimArray, plan: Blind, cells: ArrayLike, delta_current: ArrayLike) -> BlindResult:
+    """Shift the currents of cells (n,) by delta_current (n,) A: one transaction, no read.
 
     Changes are rounded to whole pulses; what is left over the caller may keep
     (delta_current - result.expected).
@@ -96,7 +93,7 @@ def blind(
     if not np.isfinite(delta).all():
         raise ConfigError("changes must be finite currents")
     up = delta > 0
-    step = np.where(up, plan.step_set, plan.step_reset)
+    step: NDArray[np.float64] = np.where(up, plan.step_set, plan.step_reset)
     pulses = np.rint(delta / step).clip(-plan.count_max, plan.count_max).astype(np.int64)
     hit = pulses != 0
     if hit.any():

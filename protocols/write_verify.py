@@ -26,8 +26,7 @@ import numpy as np
 from pydantic import Field
 
 from cimlab.core.array import Floats, Mask
-
-from .ramps import RampPlan
+from cimlab.protocols.ramps import RampPlan
 
 
 class WriteVerify(RampPlan):
@@ -36,11 +35,15 @@ class WriteVerify(RampPlan):
     job: ClassVar[str] = "write_verify"
     reset_first: ClassVar[bool] = True
 
-    tol: float = Field(0.4e-6, gt=0, description="accepted deviation of a read, A at v_read")
-    v_step: float = Field(0.3, gt=0, description="rise of the amplitude from pulse to pulse, V")
-    set_start: float = Field(1.5, gt=0, description="first SET amplitude of a ramp, V")
-    reset_start: float = Field(1.5, gt=0, description="first RESET amplitude of a ramp, V")
-    cycles: int = Field(2, ge=1, description="SET-RESET cycles a cell may use")
+    tol: float = Field(
+        default=0.4e-6, gt=0, description="accepted deviation of a read, A at v_read"
+    )
+    v_step: float = Field(
+        default=0.3, gt=0, description="rise of the amplitude from pulse to pulse, V"
+    )
+    set_start: float = Field(default=1.5, gt=0, description="first SET amplitude of a ramp, V")
+    reset_start: float = Field(default=1.5, gt=0, description="first RESET amplitude of a ramp, V")
+    cycles: int = Field(default=2, ge=1, description="SET-RESET cycles a cell may use")
 
     @classmethod
     def characterisation(cls) -> Self:

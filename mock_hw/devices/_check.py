@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from cimlab.core.errors import ConfigError
 
@@ -24,6 +25,6 @@ def not_negative(model: str, **values: float) -> None:
 def rising(model: str, **values: float) -> None:
     """Refuse values that are not given in strictly rising order."""
     names = list(values)
-    for low, high in zip(names, names[1:], strict=False):
+    for low, high in pairwise(names):
         if not values[low] < values[high]:
             raise ConfigError(f"{model}: {low} must be smaller than {high}")

@@ -29,23 +29,31 @@ class Draws(Protocol):
 
 
 class DeviceModel(Protocol):
-    """Physics of one cell type, vectorised over cells.
-
-    Attributes:
-        name: As used in station files.
-        g_min, g_max: Nominal conductance window, S.
-        sigma_read: Standard deviation of a cell's read noise as a conductance, S; fresh and
-            Gaussian at every read and every VMM (that is what lets a VMM draw it once an output).
-    """
+    """Physics of one cell type, vectorised over cells."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As used in station files."""
+        ...
+
     @property
-    def g_min(self) -> float: ...
+    def g_min(self) -> float:
+        """Low end of the nominal conductance window, S."""
+        ...
+
     @property
-    def g_max(self) -> float: ...
+    def g_max(self) -> float:
+        """High end of the nominal conductance window, S."""
+        ...
+
     @property
-    def sigma_read(self) -> float: ...
+    def sigma_read(self) -> float:
+        """Sigma of the read noise as a conductance, S.
+
+        Fresh and Gaussian at every read and every VMM: that is what lets a VMM draw it once an
+        output.
+        """
+        ...
 
     def born(self, n: int, draws: Draws) -> tuple[Cells, Cells]:
         """Fresh devices: conductances (n,) in S, and fixed traits (n_traits, n), the d2d spread."""

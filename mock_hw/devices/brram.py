@@ -31,8 +31,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ._check import not_negative, positive, rising
-from .base import Cells, Draws
+from cimlab.mock_hw.devices._check import not_negative, positive, rising
+from cimlab.mock_hw.devices.base import Cells, Draws
 
 HOUR = 3600.0
 WIDTH_REFERENCE = 1e-6
@@ -140,4 +140,5 @@ class BulkRram:
         creep = np.float32(-math.expm1(-seconds / self.tau_rest))
         moved = g + creep * np.maximum(np.float32(self.g_rest) - g, np.float32(0.0))
         moved += draws.normal(0) * np.float32(self.diffusion * math.sqrt(seconds / HOUR))
-        return np.clip(moved, traits[2], traits[3], out=moved)
+        rested: Cells = np.clip(moved, traits[2], traits[3], out=moved)
+        return rested

@@ -8,10 +8,9 @@ import tomllib
 from pathlib import Path
 
 from cimlab.core.errors import ConfigError
-
-from .base import DeviceModel
-from .brram import BulkRram
-from .softbounds import SoftBounds
+from cimlab.mock_hw.devices.base import DeviceModel
+from cimlab.mock_hw.devices.brram import BulkRram
+from cimlab.mock_hw.devices.softbounds import SoftBounds
 
 MODELS: dict[str, type[BulkRram] | type[SoftBounds]] = {
     BulkRram.name: BulkRram,

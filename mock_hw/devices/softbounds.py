@@ -19,8 +19,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ._check import not_negative, positive, rising
-from .base import Cells, Draws
+from cimlab.mock_hw.devices._check import not_negative, positive, rising
+from cimlab.mock_hw.devices.base import Cells, Draws
 
 BOUND_FLOOR = 0.05
 """Least share of a nominal bound that a cell keeps, whatever its spread."""
@@ -106,7 +106,8 @@ class SoftBounds:
         step *= draws.normal(0) * np.float32(self.c2c) + np.float32(1.0)
         step *= np.abs(v) >= np.float32(self.v_threshold)
         step += g
-        return np.clip(step, traits[1], traits[2], out=step)
+        moved: Cells = np.clip(step, traits[1], traits[2], out=step)
+        return moved
 
     def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
         """Nothing moves at rest."""

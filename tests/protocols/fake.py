@@ -47,9 +47,7 @@ class FakeArray(ArrayBase):
         capabilities: frozenset[str] = frozenset(),
         **parameters: float,
     ) -> None:
-        self.spec = ArraySpec(
-            *shape, 8, 8, Limits(), "analog", "emulated", "fake", capabilities
-        )
+        self.spec = ArraySpec(*shape, 8, 8, Limits(), "analog", "emulated", "fake", capabilities)
         self.rng = np.random.default_rng(seed)
         self.device = device(model, **parameters)
         self.state, self.traits = self.device.born(self.spec.size, self._draws(self.spec.size))
