@@ -124,6 +124,8 @@ class FrameDecoder:
             if not body and not skipped:
                 continue
             frame = None if skipped else decode(body)
+            if frame and len(frame.payload) + OVERHEAD > self.max_frame:
+                frame = None
             self.broken += frame is None
             yield frame
         self._hold(rest)
