@@ -3,10 +3,11 @@
 No RESET first: each cell ramps from where it is, SET from 1.2 V or RESET from 1.5 V, 0.1 V
 higher each time. Crossing the target starts the opposite ramp anew; at most 30 reversals.
 
-Two settings save pulses. A ramp may start higher the farther its cell is from the target
-(`set_lead`, `reset_lead`): the response is exponential in the amplitude, so the right first
-pulse rises with the logarithm of the error. And averaging the verify read keeps its noise, one
-and a half times NeuRRAM's band, from throwing cells out that were already there.
+Two settings save pulses and error. A ramp may start higher the farther its cell is from the
+target (`set_lead`, `reset_lead`): the response is exponential in the amplitude, so the right
+first pulse rises with the logarithm of the error, by the device's slope. And averaging the
+verify read keeps its noise, one and a half times NeuRRAM's band, from accepting cells that are
+off and throwing out cells that were there.
 """
 
 from __future__ import annotations
@@ -36,8 +37,15 @@ class Ispp(RampPlan):
 
     @classmethod
     def precise(cls) -> Self:
-        """Averaged reads, finer pulses and led ramps: smaller errors with fewer pulses."""
-        return cls(averages=16, tol=0.07e-6, width=0.2e-6, set_lead=0.15, reset_lead=0.15)
+        """Averaged reads and led ramps, tuned to the b-RRAM: smaller errors, fewer pulses."""
+        return cls(
+            tol=0.07e-6,
+            averages=16,
+            set_start=1.4,
+            reset_start=0.6,
+            set_lead=0.25,
+            reset_lead=0.5,
+        )
 
     @property
     def ramps_max(self) -> int:

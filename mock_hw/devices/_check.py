@@ -23,8 +23,11 @@ def not_negative(model: str, **values: float) -> None:
 
 
 def rising(model: str, **values: float) -> None:
-    """Refuse values that are not given in strictly rising order."""
+    """Refuse values that are not finite, or not given in strictly rising order."""
     names = list(values)
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ConfigError(f"{model}: {name} must be finite, got {value!r}")
     for low, high in pairwise(names):
         if not values[low] < values[high]:
             raise ConfigError(f"{model}: {low} must be smaller than {high}")

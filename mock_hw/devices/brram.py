@@ -36,6 +36,8 @@ from cimlab.mock_hw.devices.base import Cells, Draws
 
 HOUR = 3600.0
 WIDTH_REFERENCE = 1e-6
+RATE_MAX = 10.0
+"""Natural logarithm of the largest rate."""
 SPREAD_MAX = 3.0
 """Bounds and thresholds spread as a Gaussian cut here, in sigmas: dead cells are modelled apart."""
 
@@ -127,6 +129,8 @@ class BulkRram:
             traits[1] + np.float32(stretch - self.v_reset / self.slope_reset),
         )
         rate += draws.normal(0) * np.float32(self.c2c)
+        # beyond this a pulse goes all the way; more would overflow
+        np.minimum(rate, np.float32(RATE_MAX), out=rate)
         np.exp(rate, out=rate)
         np.negative(rate, out=rate)
         np.exp(rate, out=rate)
