@@ -155,8 +155,9 @@ class SimulatedHal:
         g = self.state["g"].reshape(self._shape)[list(window.tiles), rows, cols]
         if transposed:
             g = g.transpose(0, 2, 1)
-        analog = self._scratch("analog", (*power.shape, g.shape[2]))
+        analog = self._scratch("analog", (*x.shape[:2], g.shape[2]))
         np.matmul(x, g, out=analog)
+        analog = analog[:, : power.shape[1]]
         out = np.empty(analog.shape, np.uint8)
         vectors = self.state["vectors"][int(transposed)]
         first = window.rows[0] if transposed else window.cols[0]
@@ -192,15 +193,24 @@ class SimulatedHal:
         else:
             size = unfold.output(codes.shape[2], codes.shape[3])
             n = codes.shape[0] * size[0] * size[1]
-        x = self._scratch("x", (len(window.tiles), driven, n))
+        # At least two vectors: for one the library takes another routine, whose sums round
+        # differently, and a cut batch would not give the same bits.
+        x = self._scratch("x", (len(window.tiles), driven, max(n, 2)))
+        x[:, :, n:] = 0
         power = self._scratch("power", (len(window.tiles), n))
         if unfold is None:
-            x[:] = codes.transpose(0, 2, 1)
+            x[:, :, :n] = codes.transpose(0, 2, 1)
         else:
             front_end.unfolded_inputs(
-                codes, unfold.kernel, unfold.stride, unfold.padding, unfold.dilation, size, x
+                codes,
+                unfold.kernel,
+                unfold.stride,
+                unfold.padding,
+                unfold.dilation,
+                size,
+                x[:, :, :n],
             )
-        front_end.sum_of_squares(x, power)
+        front_end.sum_of_squares(x[:, :, :n], power)
         return x.transpose(0, 2, 1), power
 
     def _scratch(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -1,0 +1,66 @@
+"""Train LeNet with several seeds and print the figures of docs/results.md as one JSON object.
+
+    python benchmarks/lenet_seeds.py --seeds 0-4 -- --station mock: --schedule cosine
+
+Everything after `--` goes to `cimlab train lenet`. Each seed also decides the emulated chip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+
+
+def seeds_of(text: str) -> list[int]:
+    """'0-4' or '0,3,7' as numbers."""
+    first, dash, last = text.partition("-")
+    return list(range(int(first), int(last) + 1)) if dash else [int(s) for s in text.split(",")]
+
+
+def train(seed: int, options: list[str]) -> dict[str, object]:
+    """One run of the command line; its JSON."""
+    station = "mock:"
+    if "--station" in options:
+        at = options.index("--station")
+        station = options[at + 1]
+        options = options[:at] + options[at + 2 :]
+    if station.startswith(("mock:", "model:")):
+        station += f"{'&' if '?' in station else '?'}seed={seed}"
+    command = ["train", "lenet", "--json", "--seed", str(seed), "--station", station, *options]
+    done = subprocess.run(
+        [sys.executable, "-m", "cimlab", *command], stdout=subprocess.PIPE, check=True
+    )
+    result: dict[str, object] = json.loads(done.stdout)
+    return result
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=seeds_of, default=seeds_of("0-4"))
+    parser.add_argument("options", nargs="*", help="after --: options of `cimlab train lenet`")
+    given = parser.parse_args()
+    runs = []
+    for seed in given.seeds:
+        run = train(seed, given.options)
+        print(f"seed {seed}: {run['test_accuracy']:.4f}", file=sys.stderr)
+        runs.append(run)
+
+    def column(name: str) -> list[float]:
+        return [run[name] for run in runs if run[name] is not None]  # type: ignore[misc]
+
+    names = ("test_accuracy", "test_accuracy_best", "test_accuracy_paper_2560", "updates_per_weight")
+    summary = {
+        name: {"mean": statistics.fmean(column(name)), "each": column(name)}
+        for name in names
+        if column(name)
+    }
+    seconds = [sum(epoch["seconds"] for epoch in run["epochs"]) for run in runs]  # type: ignore[attr-defined]
+    print(json.dumps({"seeds": given.seeds, "options": given.options, "seconds": seconds} | summary))
+
+
+if __name__ == "__main__":
+    main()
