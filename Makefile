@@ -1,0 +1,49 @@
+# Every target makes or refreshes .venv by itself; a second call starts at once.
+# On Windows, or with an environment of your own, see README.md, "Without make".
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test slow lint bench docs clean
+
+demo: .venv/ready
+	$(BIN)/cimlab demo
+
+test: .venv/ready
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+# what `test` leaves out because it takes minutes
+slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/ready .types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH=.types $(BIN)/mypy --strict -p cimlab
+	cd .types && ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
+
+bench: .venv/ready
+	$(BIN)/python -m benchmarks
+
+docs: .venv/docs
+	$(BIN)/mkdocs build --quiet --strict
+
+clean:
+	rm -rf .venv .types build cimlab.egg-info .coverage
+
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) -e '.[dev]'
+	touch $@
+
+.venv/docs: .venv/ready
+	$(INSTALL) -e '.[docs]'
+	touch $@
+
+# The packages as they are once installed, as links: linters do not see the mapping of folders to
+# import names (pyproject.toml, package-dir) of an editable installation.
+.PHONY: .types
+.types:
+	rm -rf .types && mkdir -p .types/cimlab
+	cd .types/cimlab && ln -s ../../cimlab/* ../../drivers ../../gui ../../mock_hw ../../protocols .

@@ -1,0 +1,66 @@
+"""Imports: one name for every module, and a command line that starts at once."""
+
+import ast
+import subprocess
+import sys
+
+from tests.packaging.house import FOLDERS, ROOT
+
+SOURCES = sorted(
+    path
+    for folder in (*FOLDERS, "tests", "examples", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+)
+HEAVY = ("torch", "numba", "h5py", "matplotlib", "scipy", "pyvisa")
+
+
+def imported(source: str) -> set[str]:
+    """Top-level names of all absolute imports."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_folders_are_imported_by_their_installed_name_only():
+    """`import drivers` would load a second copy from the working directory."""
+    second_copies = set(FOLDERS) - {"cimlab"}
+    wrong = {
+        str(path.relative_to(ROOT)): names
+        for path in SOURCES
+        if (names := imported(path.read_text(encoding="utf-8")) & second_copies)
+    }
+    assert wrong == {}
+
+
+def run(code: str) -> str:
+    """Standard output of a fresh interpreter."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_help_imports_nothing_heavy():
+    loaded = run(
+        "import sys\n"
+        "from cimlab.cli.main import main\n"
+        "sys.argv = ['cimlab', '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        "print('MODULES', *sys.modules)\n"
+    ).split("MODULES")[1]
+    assert set(loaded.split()) & set(HEAVY) == set()
+
+
+def test_the_seam_is_light():
+    """A lab's own driver needs numpy and pydantic, not a training framework."""
+    loaded = run(
+        "import sys\n"
+        "import cimlab.core.guard, cimlab.core.tap, cimlab.core.station\n"
+        "print(*sys.modules)"
+    )
+    assert set(loaded.split()) & set(HEAVY) == set()
