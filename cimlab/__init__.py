@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["open"]
 
 
-def open(station: Station | str | Path, sink: Sink | None = None) -> StationArray:  # noqa: A001
-    """Open the array a station names; see `cimlab.rig.open_array`. ``import cimlab`` stays light."""
+def open(station: Station | str | Path, sink: Sink | None = None) -> StationArray:
+    """Open the array a station names; see `cimlab.rig.open_array`, imported when called."""
     from cimlab.rig import open_array
 
     return open_array(station, sink)

@@ -23,15 +23,14 @@ from cimlab.core.events import Sink
 from cimlab.core.guard import Guarded
 from cimlab.core.station import (
     Connection,
-    ModelArray,
     MockBoard,
+    ModelArray,
     SerialBoard,
     Station,
     TcpBoard,
     load_station,
 )
 from cimlab.core.tap import Ledger, Tapped
-from cimlab.drivers.streams import open_stream
 from cimlab.mock_hw.devices.registry import device
 from cimlab.mock_hw.simulated import SimulatedHal
 
@@ -53,10 +52,10 @@ class BoardProcess:
     """
 
     def __init__(self, mock: MockBoard) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         # A group of its own: Ctrl-C must reach the host alone, which then grounds the board's
         # lines over the link. The open pipe to stdin ends the board when the host dies.
-        self._process = subprocess.Popen(  # noqa: S603 - this very program, no shell
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "cimlab", "mock", "board", *_arguments(mock)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

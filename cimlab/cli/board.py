@@ -3,5 +3,7 @@
 
 def board() -> None:
     """Stub."""
+
+
 def lenet() -> None:
     """Stub."""

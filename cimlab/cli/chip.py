@@ -150,6 +150,7 @@ def program(
     levels_ = patterns.Levels(levels, low, high)
     file = out or files.run_file("program")
     with open_array(station) as array:
+        plan.check(array.spec)
         cells, target = patterns.targets(pattern, levels_, array.spec, tiles, seed, plan.v_read)
         header = Header(
             kind="program",
@@ -181,7 +182,8 @@ def _plan(protocol: Protocol, tol: float | None, place: Place) -> RampPlan:
     try:
         return kind(**given)
     except ValidationError as error:
-        raise ConfigError(f"{protocol}: {error.errors()[0]['msg']}") from error
+        wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{protocol}: {wrong}") from error
 
 
 def _run_plan(
@@ -234,7 +236,7 @@ def _report(result: ProgramResult, after: Reading, transactions: int | None, fil
     import numpy as np
 
     error = after.current.reshape(-1)[result.cells] - result.target
-    data = {
+    data: dict[str, Any] = {
         "cells": len(result.cells),
         "in_band": float(result.converged.mean()),
         "pulses_mean": float(result.pulses.mean()),

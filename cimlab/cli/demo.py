@@ -3,5 +3,7 @@
 
 def demo() -> None:
     """Stub."""
+
+
 def lenet() -> None:
     """Stub."""

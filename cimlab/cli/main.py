@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import traceback
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
@@ -20,9 +21,9 @@ from .console import console, start_logging
 
 INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
 
-_EXIT_CODES = """Exit codes: 0 done; 1 an error in cimlab itself; 2 wrong usage; 3 refused: a setting,
-limit, data set or run file is wrong; 4 the link, the board or an instrument failed; 5 interrupted
-(Ctrl-C or SIGTERM)."""
+_EXIT_CODES = """Exit codes: 0 done; 1 an error in cimlab itself; 2 wrong usage; 3 refused: a
+setting, limit, data set or run file is wrong; 4 the link, the board or an instrument failed;
+5 interrupted (Ctrl-C or SIGTERM)."""
 
 
 class _Commands(TyperGroup):
@@ -35,9 +36,9 @@ class _Commands(TyperGroup):
             code = (
                 HARDWARE if isinstance(error, LinkError | BoardError | InstrumentError) else REFUSED
             )
-            console.failure(type(error).__name__, str(error), code)
             if ctx.params["debug"]:
-                raise
+                traceback.print_exception(error)
+            console.failure(type(error).__name__, str(error), code)
             raise typer.Exit(code) from error
         except KeyboardInterrupt as error:
             console.failure("Interrupted", "interrupted", INTERRUPTED)

@@ -3,5 +3,7 @@
 
 def train() -> None:
     """Stub."""
+
+
 def lenet() -> None:
     """Stub."""

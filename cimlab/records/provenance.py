@@ -37,7 +37,7 @@ def git_state() -> tuple[str, bool]:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603 - fixed command, no shell
+    done = subprocess.run(
         ["git", *arguments],  # noqa: S607 - the user's git, wherever it is
         capture_output=True,
         text=True,

@@ -95,7 +95,8 @@ with records.load({str(path)!r}) as run:
             text=True,
             cwd=ROOT,
         ) as child:
-            assert child.stdin is not None and child.stdout is not None
+            assert child.stdin is not None
+            assert child.stdout is not None
             for number in (1, 2, 3):
                 if number > 1:
                     add_epoch(run, number)
@@ -180,7 +181,8 @@ def test_a_checkpoint_of_other_shapes_is_refused_and_changes_nothing(path: Path)
             run.checkpoint({**state(2), "weights": np.zeros(3)}, {"epoch": 2})
     with records.load(path) as reader:
         found = reader.checkpoint()
-    assert found is not None and found[1] == {"epoch": 1}
+    assert found is not None
+    assert found[1] == {"epoch": 1}
 
 
 def test_how_a_run_ended_is_recorded(path: Path) -> None:
@@ -219,9 +221,8 @@ def test_refusals_name_the_reason(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_row_needs_exactly_its_columns(path: Path) -> None:
-    with RunWriter.create(path, HEADER) as run:
-        with pytest.raises(ValueError, match="columns"):
-            run.append("steps", step=1)
+    with RunWriter.create(path, HEADER) as run, pytest.raises(ValueError, match="columns"):
+        run.append("steps", step=1)
     with records.load(path) as reader:
         assert reader.rows("steps") == 0
 

@@ -1,0 +1,36 @@
+"""Running `cimlab` as users do: a process, its two outputs, its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "cimlab"]
+SMALL = "?tiles=2&rows=16&cols=8"
+
+
+def cimlab(
+    *arguments: str, cwd: Path, code: int = 0, timeout: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, check its exit code, return what it said."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def result(*arguments: str, cwd: Path, code: int = 0, timeout: float = 60) -> dict[str, Any]:
+    """Run a command with --json; its standard output must be exactly one object."""
+    done = cimlab(*arguments, "--json", cwd=cwd, code=code, timeout=timeout)
+    assert done.stdout.count("\n") == 1
+    data = json.loads(done.stdout)
+    assert isinstance(data, dict)
+    return data
