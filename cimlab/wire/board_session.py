@@ -168,10 +168,11 @@ class BoardSession:
                 raise BoardError(Status.NO_SESSION, "the board has given that session away")
             if session is not None and now - session.heard < self.lease:
                 raise BoardError(Status.BUSY, "another session holds the board; try again later")
-            session = self._open = _Open(frame.session, 0, outbox, now)
+            self._open = None  # and stays so if the board fails
             self._stored.clear()
             self._answers.clear()
             self._board.opened()
+            session = self._open = _Open(frame.session, 0, outbox, now)
         session.outbox, session.heard = outbox, now
         session.reply_max = min(hello.max_frame, self.max_frame) - OVERHEAD
         outbox.append(_answer_to(frame, self._board.info(session.next)))
@@ -185,7 +186,7 @@ class BoardSession:
             self._stored[frame.seq] = frame
             self._advance(session)
         elif ahead < self.window:
-            if ahead or not session.running:
+            if ahead:  # else it is running
                 self._stored.setdefault(frame.seq, frame)
             self._report(session, frame.verb, frame.seq)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cimlab.core.array import Converters, Product, Window
 from cimlab.core.errors import LimitError
 
 PULSE_CODE_MAX = 255
@@ -64,3 +65,20 @@ def amperes(
     """ADC codes to currents (A); full_scale broadcasts, code 2**bits - 1 is full scale."""
     lsb = np.asarray(full_scale, np.float64) / ((1 << bits) - 1)
     return np.multiply(codes, lsb.astype(np.float32), dtype=np.float32)
+
+
+def cell_currents(
+    sums: NDArray[np.integer], i_read: float, averages: int, bits: int
+) -> NDArray[np.float64]:
+    """Sums of `averages` ADC codes of single cells to their mean currents (A)."""
+    lsb = i_read / ((1 << bits) - 1)
+    current: NDArray[np.float64] = sums * (lsb / averages)
+    return current
+
+
+def product(
+    codes: NDArray[np.uint8], settings: Converters, window: Window, bits: int
+) -> Product:
+    """ADC codes (tiles, batch, outputs) of a VMM as currents with their clipped marks."""
+    full_scale = np.asarray(settings.i_vmm)[list(window.tiles), None, None]
+    return Product(amperes(codes, full_scale, bits), codes == (1 << bits) - 1)

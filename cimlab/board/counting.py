@@ -1,0 +1,190 @@
+"""A HAL that counts pulses, refuses what the devices do not stand, and survives a grounding."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimlab.core.array import Addresses, Limits, Unfold, Window
+from cimlab.core.errors import BoardError, CapabilityError, LimitError
+from cimlab.wire import scaling
+from cimlab.wire.status import Status
+from cimlab.wire.verbs import AVERAGES_MAX
+
+from .hal import BoardHal, Codes8, HalInfo
+
+SLACK = 1 + 1e-6
+"""Limits are compared with this factor: ticks and float32 round."""
+
+
+class CountingHal:
+    """BoardHal on a BoardHal; everything that reaches the hardware passes here, in codes.
+
+    Args:
+        hal: The hardware.
+        counts: Where pulses are counted, uint32, one a cell in order of address, any shape; used
+            in place, so it may live in a file. New zeros if None.
+
+    Attributes:
+        limits: What is refused beyond; may be replaced by tighter ones.
+    """
+
+    def __init__(self, hal: BoardHal, counts: NDArray[np.uint32] | None = None) -> None:
+        info = hal.info
+        self.limits: Limits = info.limits
+        self._hal = hal
+        self._info = info
+        self._size = info.tiles * info.rows * info.cols
+        self._counts = np.zeros(self._size, np.uint32) if counts is None else counts.reshape(-1)
+        if self._counts.size != self._size or (
+            counts is not None and not np.shares_memory(self._counts, counts)
+        ):
+            raise ValueError("counts must be contiguous, with one entry a cell")
+        self._top = (1 << info.dac_bits) - 1
+        self._v_read = info.defaults.v_read
+        self._gate = 0
+        self._grounded = True
+
+    @property
+    def info(self) -> HalInfo:
+        """The hardware's, with the limits in force."""
+        return dataclasses.replace(self._info, limits=self.limits)
+
+    @property
+    def counts(self) -> NDArray[np.uint32]:
+        """Pulses each cell has received, (cells,); the array itself."""
+        return self._counts
+
+    def configure(self, v_read: float, i_read: float, i_vmm: Sequence[float]) -> None:
+        """See BoardHal; LimitError beyond the limits."""
+        # comparisons are written so that NaN fails them
+        if not 0 < v_read <= self.limits.v_read * SLACK:
+            raise LimitError(f"v_read {v_read} V is not in 0 .. {self.limits.v_read} V")
+        if not all(0 < i < np.inf for i in (i_read, *i_vmm)):
+            raise LimitError("ADC full scales must be positive")
+        self._hal.configure(v_read, i_read, i_vmm)
+        self._v_read = v_read
+
+    def gate(self, code: int) -> None:
+        """See BoardHal."""
+        if not 0 <= code <= scaling.GATE_CODE_MAX:
+            raise LimitError(f"gate code {code} is not in 0 .. {scaling.GATE_CODE_MAX}")
+        self._gate = code
+        self._hal.gate(code)
+        self._grounded = False
+
+    def convert(
+        self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
+    ) -> Codes8:
+        """See BoardHal."""
+        if codes.size and self._code_max() < np.iinfo(np.uint8).max:
+            self._check_code(int(codes.max()))
+        self._power()
+        return self._hal.convert(codes, window, unfold, transposed)
+
+    def read(
+        self, code: int, cells: Addresses, averages: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+        """See BoardHal."""
+        self.check_read(code, averages)
+        self._check_cells(cells)
+        self._power()
+        return self._hal.read(code, cells, averages)
+
+    def pulse(
+        self, cells: Addresses, codes: NDArray[np.int16], ticks: int, counts: NDArray[np.uint16]
+    ) -> None:
+        """See BoardHal; cells whose code or count is 0 are neither touched nor counted."""
+        self.check_pulse(codes, ticks, counts)
+        self._check_cells(cells)
+        hit = (codes != 0) & (counts != 0)
+        if not hit.all():
+            cells, codes, counts = cells[hit], codes[hit], counts[hit]
+        if not cells.size:
+            return
+        self._power()
+        # counted first: a pulse that the hardware breaks off may have happened
+        self._counts[cells] += counts
+        self._hal.pulse(cells, codes, ticks, counts)
+
+    def check_read(self, code: int, averages: int) -> None:
+        """Refuse a read beyond the limits with LimitError."""
+        if not 1 <= averages <= AVERAGES_MAX:
+            raise LimitError(f"{averages} averages are not in 1 .. {AVERAGES_MAX}")
+        if code < 1:
+            raise LimitError("a read needs a voltage above 0 V")
+        self._check_code(code)
+
+    def check_pulse(self, codes: NDArray[np.int16], ticks: int, counts: NDArray[np.uint16]) -> None:
+        """Refuse a pulse beyond the limits with LimitError."""
+        limits, info = self.limits, self._info
+        if not limits.width_min / SLACK <= ticks * info.tick <= limits.width_max * SLACK:
+            raise LimitError(
+                f"width {ticks * info.tick:g} s is not in "
+                f"{limits.width_min:g} .. {limits.width_max:g} s"
+            )
+        if not codes.size:
+            return
+        lsb = info.v_pulse / scaling.PULSE_CODE_MAX
+        low, high = int(codes.min()), int(codes.max())
+        if max(high, -low) > scaling.PULSE_CODE_MAX:
+            raise LimitError(f"pulse codes go to +-{scaling.PULSE_CODE_MAX}")
+        if not (high * lsb <= limits.v_set * SLACK and -low * lsb <= limits.v_reset * SLACK):
+            raise LimitError(
+                f"amplitudes {low * lsb:.4g} .. {high * lsb:.4g} V are not in "
+                f"{-limits.v_reset} .. {limits.v_set} V"
+            )
+        if counts.max() > limits.count_max:
+            raise LimitError(f"{counts.max()} pulses are more than {limits.count_max} in one call")
+
+    def ground(self) -> None:
+        """Every line at 0 V; the next verb sets the gate voltage again."""
+        self._grounded = True
+        self._hal.ground()
+
+    def _power(self) -> None:
+        if self._grounded:
+            self._hal.gate(self._gate)
+            self._grounded = False
+
+    def _code_max(self) -> float:
+        return min(self._top, self.limits.v_read * SLACK / self._v_read * self._top)
+
+    def _check_code(self, code: int) -> None:
+        if code > self._code_max():
+            raise LimitError(
+                f"DAC code {code} ({scaling.dac_volts(code, self._v_read, self._info.dac_bits):.4g}"
+                f" V) is beyond {self.limits.v_read} V or code {self._top}"
+            )
+
+    def _check_cells(self, cells: Addresses) -> None:
+        if cells.size and not (cells[0] >= 0 and cells[-1] < self._size):
+            raise BoardError(Status.ADDRESS, f"this array has cells 0 .. {self._size - 1}")
+
+
+def check_vmm(
+    shape: tuple[int, ...], window: Window, unfold: Unfold | None, transposed: bool, info: HalInfo
+) -> None:
+    """Refuse a VMM that the array cannot do; shape is that of the input codes.
+
+    Raises:
+        CapabilityError: Unfolding or transposing on hardware that does not.
+        BoardError: Tiles, rows, columns or channels that there are not.
+    """
+    for wanted, word in ((unfold is not None, "unfold"), (transposed, "transpose")):
+        if wanted and word not in info.capabilities:
+            raise CapabilityError(f"this hardware lacks the capability {word!r}")
+    tiles = window.tiles
+    ascending = all(a < b for a, b in zip(tiles, tiles[1:], strict=False))
+    if not ascending or tiles[-1] >= info.tiles:
+        raise BoardError(Status.ADDRESS, f"tiles {tiles}, of {info.tiles}, must ascend")
+    if window.rows[1] > info.rows or window.cols[1] > info.cols:
+        raise BoardError(Status.ADDRESS, f"a tile has {info.rows} rows and {info.cols} columns")
+    if unfold is not None:
+        taps = unfold.kernel[0] * unfold.kernel[1]
+        per_tile = window.n_rows // taps
+        if window.n_rows % taps or not (len(tiles) - 1) * per_tile < shape[1] <= len(tiles) * per_tile:
+            raise BoardError(Status.ADDRESS, f"{shape[1]} channels of {taps} taps do not fill the window")

@@ -1,0 +1,270 @@
+"""The SoC board as a CimArray: volts in, codes over the link, amperes out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cimlab.core.array import (
+    Addresses,
+    ArrayBase,
+    ArraySpec,
+    Converters,
+    Floats,
+    JobResult,
+    Limits,
+    Product,
+    Reading,
+    Unfold,
+    Window,
+)
+from cimlab.core.errors import ConfigError
+from cimlab.core.stream import Stream
+from cimlab.wire import scaling, verbs
+from cimlab.wire.fields import selection
+from cimlab.wire.frames import Verb
+from cimlab.wire.host_session import LinkStatistics
+from cimlab.wire.messages import Configure
+
+from .link import BoardLink, Request
+
+# the most bytes a cell takes in a request or an answer, and an allowance for the fixed fields
+_PULSE_BYTES, _JOB_BYTES, _COUNTER_BYTES, _HEAD = 8, 13, 4, 600
+
+
+class SocArray(ArrayBase):
+    """CimArray over the board link (docs/wire.md); for one thread.
+
+    Requests that do not fit a frame are cut, along cells or vectors, and are under way together.
+    A cut changes no result: what is random depends on cells and vectors, not on frames.
+
+    Args:
+        open_stream: Opens a stream to the board; called again when the stream breaks.
+        token: What the board wants to be told.
+        timeout: Give up when the board has answered nothing for so long, s.
+        limits: Asked of the board too, where tighter than its own.
+
+    Raises:
+        LinkError: Nobody answers there.
+        BoardError: The board is busy with another host, or wants another token.
+    """
+
+    def __init__(
+        self,
+        open_stream: Callable[[], Stream],
+        token: str = "",
+        timeout: float = 10.0,
+    ) -> None:
+        self._link = BoardLink(open_stream, token, timeout)
+        info = self._link.info
+        self._v_pulse, self._v_gate, self._tick = info.v_pulse, info.v_gate, info.tick
+        self._converters = info.converters
+        self._spec = ArraySpec(
+            tiles=info.tiles,
+            rows=info.rows,
+            cols=info.cols,
+            dac_bits=info.dac_bits,
+            adc_bits=info.adc_bits,
+            limits=info.limits,
+            vmm="analog",
+            origin=info.origin,
+            identity=info.identity,
+            capabilities=info.capabilities,
+        )
+
+    @property
+    def spec(self) -> ArraySpec:
+        """What the board said it is."""
+        return self._spec
+
+    @property
+    def converters(self) -> Converters:
+        """The settings in force."""
+        return self._converters
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What went over the link so far."""
+        return self._link.statistics
+
+    def configure(self, converters: Converters, limits: Limits | None = None) -> None:
+        """Apply converter settings; with limits the board refuses more until the session ends."""
+        request = Configure(converters, limits)
+        self._link.ask(Request(Verb.CONFIGURE, request.pack(), request.flags))
+        self._converters = converters
+
+    def read(self, v: float, cells: Addresses | None = None, averages: int = 1) -> Reading:
+        """Read single cells; the voltage is rounded to the DAC's code and reported as applied."""
+        code = self._read_code(v)
+
+        def requests() -> Iterator[Request]:
+            for part, _ in self._parts(cells, _PULSE_BYTES):
+                yield Request(Verb.READ, verbs.Read(code, averages, part).pack(self._spec.size))
+
+        return self._reading(requests(), code, cells, averages)
+
+    def pulse(
+        self, v: ArrayLike, width: float, count: ArrayLike = 1, cells: Addresses | None = None
+    ) -> None:
+        """Apply pulses; cells whose amplitude or count is zero are left alone."""
+        for _ in self._link.exchange(self._pulses(v, width, count, cells)):
+            pass
+
+    def pulse_and_read(
+        self,
+        v: ArrayLike,
+        width: float,
+        v_read: float,
+        cells: Addresses,
+        count: ArrayLike = 1,
+        averages: int = 1,
+    ) -> Reading:
+        """Pulse the cells, then read them all, in one request."""
+        code = self._read_code(v_read)
+        requests = self._pulses(v, width, count, cells, averages, code)
+        return self._reading(requests, code, cells, averages)
+
+    def vmm(self, v: Floats, window: Window | None = None) -> Product:
+        """Multiply vectors of voltages by the window's conductances."""
+        return self._multiply(v, window or Window.whole(self._spec))
+
+    def vmm_unfolded(self, v: Floats, unfold: Unfold, window: Window) -> Product:
+        """Multiply an unfolded feature map; the board does the unfolding."""
+        if "unfold" not in self._spec.capabilities:
+            return super().vmm_unfolded(v, unfold, window)
+        return self._multiply(v, window, unfold)
+
+    def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
+        """Drive the window's columns, read its rows."""
+        if "transpose" not in self._spec.capabilities:
+            return super().vmm_transposed(v, window)
+        return self._multiply(v, window or Window.whole(self._spec), transposed=True)
+
+    def counters(self) -> NDArray[np.uint32]:
+        """Pulses each cell has received, as the board counted."""
+        counts = np.empty(self._spec.size, np.uint32)
+        parts = self._parts(None, _COUNTER_BYTES)
+        requests = (Request(Verb.COUNTERS, selection(part, counts.size)) for part, _ in parts)
+        start = 0
+        for answer in self._link.exchange(requests):
+            values = np.frombuffer(answer, "<u4")
+            counts[start : start + values.size] = values
+            start += values.size
+        return counts.reshape(self._spec.shape)
+
+    def run_job(
+        self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
+    ) -> JobResult:
+        """Run a programming protocol beside the chip."""
+        if f"job:{name}" not in self._spec.capabilities:
+            return super().run_job(name, settings, cells, target)
+        targets = np.asarray(target, np.float32)
+        parts = list(self._parts(cells, _JOB_BYTES))
+
+        def requests() -> Iterator[Request]:
+            for part, span in parts:
+                job = verbs.Job(name, settings, part, targets[span])
+                yield Request(Verb.JOB, job.pack(self._spec.size))
+
+        answers = zip(self._link.exchange(requests()), parts, strict=True)
+        results = [verbs.unpack_result(a, span.stop - span.start) for a, (_, span) in answers]
+        return JobResult(
+            current=np.concatenate([r.current for r in results]),
+            pulses=np.concatenate([r.pulses for r in results]),
+            converged=np.concatenate([r.converged for r in results]),
+            rounds=max(r.rounds for r in results),
+        )
+
+    def ground(self) -> None:
+        """Put every line at 0 V, now; a job that runs is aborted."""
+        self._link.ground()
+
+    def close(self) -> None:
+        """Ground, say goodbye and release the stream; a second call does nothing."""
+        self._link.close()
+
+    def _read_code(self, v: float) -> int:
+        return int(scaling.dac_codes(v, self._converters.v_read, self._spec.dac_bits))
+
+    def _parts(
+        self, cells: Addresses | None, cell_bytes: int
+    ) -> Iterator[tuple[Addresses | None, slice]]:
+        """Pieces of a selection that fit a frame each: the cells, and where they stand in it."""
+        n = verbs.count(cells, self._spec.size)
+        most = max(1, (self._link.payload_max - _HEAD) // cell_bytes)
+        if n <= most:
+            yield cells, slice(0, n)
+            return
+        every = np.arange(n) if cells is None else cells
+        for start in range(0, n, most):
+            span = slice(start, min(start + most, n))
+            yield every[span], span
+
+    def _pulses(
+        self,
+        v: ArrayLike,
+        width: float,
+        count: ArrayLike,
+        cells: Addresses | None,
+        averages: int = 0,
+        code: int = 0,
+    ) -> Iterator[Request]:
+        shape = self._spec.shape if cells is None else cells.shape
+        codes = np.broadcast_to(scaling.pulse_codes(v, self._v_pulse), shape).reshape(-1)
+        counts = np.broadcast_to(np.asarray(count, np.uint16), shape).reshape(-1)
+        ticks = scaling.ticks(width, self._tick)
+        for part, span in self._parts(cells, _PULSE_BYTES):
+            pulse = verbs.Pulse(ticks, codes[span], counts[span], part, averages, code)
+            yield Request(Verb.PULSE, pulse.pack(self._spec.size))
+
+    def _reading(
+        self, requests: Iterator[Request], code: int, cells: Addresses | None, averages: int
+    ) -> Reading:
+        n, bits = verbs.count(cells, self._spec.size), self._spec.adc_bits
+        sums, clipped = np.empty(n, np.uint16), np.empty(n, np.bool_)
+        answers = self._link.exchange(requests)
+        for (_, span), answer in zip(self._parts(cells, _PULSE_BYTES), answers, strict=True):
+            part = verbs.Codes.unpack(answer, span.stop - span.start, averages, (1 << bits) - 1)
+            sums[span], clipped[span] = part.sums, part.clipped
+        shape = self._spec.shape if cells is None else (n,)
+        current = scaling.cell_currents(sums, self._converters.i_read, averages, bits)
+        applied = scaling.dac_volts(code, self._converters.v_read, self._spec.dac_bits)
+        return Reading(current.reshape(shape), applied, clipped.reshape(shape), cells)
+
+    def _multiply(
+        self, v: Floats, window: Window, unfold: Unfold | None = None, transposed: bool = False
+    ) -> Product:
+        codes = scaling.dac_codes(v, self._converters.v_read, self._spec.dac_bits)
+        whole = verbs.Vmm(window, codes, unfold, transposed)
+        axis = 1 if unfold is None else 0
+        batch = codes.shape[axis]
+        tiles, vectors, outputs = whole.answer_shape
+        out = np.empty((tiles, vectors, outputs), np.uint8)
+        parts = list(self._batches(batch, codes.size, out.size))
+
+        def requests() -> Iterator[Request]:
+            for part in parts:
+                piece = codes[:, part] if unfold is None else codes[part]
+                vmm = verbs.Vmm(window, piece, unfold, transposed)
+                yield Request(Verb.VMM, vmm.pack(), vmm.flags)
+
+        each = vectors // batch if batch else 0
+        for part, answer in zip(parts, self._link.exchange(requests()), strict=True):
+            piece = np.frombuffer(answer, np.uint8)
+            out[:, part.start * each : part.stop * each] = piece.reshape(tiles, -1, outputs)
+        return scaling.product(out, self._converters, window, self._spec.adc_bits)
+
+    def _batches(self, batch: int, bytes_out: int, bytes_in: int) -> Iterator[slice]:
+        """Cut a batch so that each part's request and answer fit a frame."""
+        largest = max(bytes_out, bytes_in, 1)
+        most = (self._link.payload_max - _HEAD - 2 * self._spec.tiles) * batch // largest
+        if batch and most < 1:
+            raise ConfigError(
+                f"one vector needs {math.ceil(largest / batch)} bytes, the board's frames carry "
+                f"{self._link.payload_max}"
+            )
+        for start in range(0, batch, max(most, 1)):
+            yield slice(start, min(start + most, batch))

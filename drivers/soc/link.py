@@ -1,0 +1,168 @@
+"""A host session on a real stream: sends requests, waits for answers, reconnects."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from cimlab.core.errors import BoardError, LinkClosed, LinkError
+from cimlab.core.stream import Stream
+from cimlab.wire.frames import Buffer, Verb
+from cimlab.wire.host_session import HostSession, LinkStatistics
+from cimlab.wire.messages import Info
+
+REOPEN_PAUSE = 0.1
+"""Wait between attempts to open the stream again, s."""
+FAREWELL = 1.0
+"""How long `close` waits for the board, s."""
+
+
+class Request(NamedTuple):
+    """A numbered request, not sent yet."""
+
+    verb: Verb
+    payload: list[Buffer]
+    flags: int = 0
+
+
+class BoardLink:
+    """Blocking exchange of requests with one board; for one thread.
+
+    Args:
+        open_stream: Opens a stream to the board; called again when the stream breaks.
+        token: What the board wants to be told.
+        timeout: Give up when nothing has been answered for so long, s.
+
+    Raises:
+        LinkError: Nobody answers there.
+        BoardError: The board is BUSY with another host, or wants another token.
+    """
+
+    def __init__(
+        self, open_stream: Callable[[], Stream], token: str = "", timeout: float = 10.0
+    ) -> None:
+        self._open_stream = open_stream
+        self._session = HostSession(secrets.randbelow((1 << 32) - 1) + 1, token, timeout=timeout)
+        self._stream: Stream | None = open_stream()
+        try:
+            self._session.connect(time.monotonic())
+            while not self._session.ready:
+                self._turn()
+        except BaseException:
+            self._drop_stream()
+            raise
+
+    @property
+    def info(self) -> Info:
+        """What the board said about itself."""
+        assert self._session.info is not None  # noqa: S101 - known since the constructor
+        return self._session.info
+
+    @property
+    def payload_max(self) -> int:
+        """Longest payload of a request or an answer."""
+        return self._session.payload_max
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What went over the link so far."""
+        return self._session.statistics
+
+    def exchange(self, requests: Iterable[Request]) -> Iterator[memoryview]:
+        """Payloads of the answers, in order; as many requests as may be are under way at once.
+
+        Raises:
+            BoardError: The board refused or failed a request; those behind it are still waited for.
+            LinkError: The link failed for good.
+        """
+        session = self._session
+        waiting = iter(requests)
+        sent: deque[int] = deque()
+        failure: BoardError | None = None
+        upcoming = next(waiting, None)
+        while upcoming is not None or sent:
+            while upcoming is not None and session.room:
+                now = time.monotonic()
+                sent.append(session.send(upcoming.verb, upcoming.payload, upcoming.flags, now))
+                upcoming = next(waiting, None) if failure is None else None
+            try:
+                answer = session.take(sent[0]) if sent else None
+            except BoardError as error:
+                failure, upcoming = failure or error, None
+                sent.popleft()
+                continue
+            if answer is None:
+                self._turn()
+                continue
+            sent.popleft()
+            if failure is None:
+                yield answer
+        if failure is not None:
+            raise failure
+
+    def ask(self, request: Request) -> memoryview:
+        """The payload of the answer to one request."""
+        (answer,) = self.exchange([request])
+        return answer
+
+    def ground(self) -> None:
+        """Ground all lines; requests that are not complete are aborted."""
+        self._finish(self._session.ground(time.monotonic()), None)
+
+    def close(self) -> None:
+        """GROUND, BYE, and release the stream; best effort, a second call does nothing."""
+        if self._stream is None:
+            return
+        deadline = time.monotonic() + FAREWELL
+        try:
+            self._session.ground(time.monotonic())
+            self._finish(self._session.bye(time.monotonic()), deadline)
+        except (LinkError, BoardError):
+            pass  # the board's watchdog grounds what we cannot
+        finally:
+            self._drop_stream()
+
+    def _finish(self, key: int, deadline: float | None) -> None:
+        while self._session.take(key) is None:
+            if deadline is not None and time.monotonic() > deadline:
+                return
+            self._turn()
+
+    def _turn(self) -> None:
+        """Write what is to be written, wait for bytes, take them in."""
+        session = self._session
+        if self._stream is None:
+            raise LinkClosed("this link was closed; connect to the board again")
+        try:
+            if data := session.output():
+                self._stream.write(data)
+            data = self._stream.read(session.wait(time.monotonic()))
+        except LinkError as error:
+            self._reopen(error)
+            return
+        now = time.monotonic()
+        if data:
+            session.receive(data, now)
+        session.poll(now)
+
+    def _reopen(self, error: LinkError) -> None:
+        """Open the stream again, until the session's patience ends."""
+        self._drop_stream()
+        while not self._session.expired(time.monotonic()):
+            try:
+                self._stream = self._open_stream()
+            except LinkError as again:
+                error = again
+                time.sleep(REOPEN_PAUSE)
+                continue
+            self._session.connect(time.monotonic())
+            return
+        raise error
+
+    def _drop_stream(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
