@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,13 +179,15 @@ def check_vmm(
         if wanted and word not in info.capabilities:
             raise CapabilityError(f"this hardware lacks the capability {word!r}")
     tiles = window.tiles
-    ascending = all(a < b for a, b in zip(tiles, tiles[1:], strict=False))
+    ascending = all(a < b for a, b in pairwise(tiles))
     if not ascending or tiles[-1] >= info.tiles:
         raise BoardError(Status.ADDRESS, f"tiles {tiles}, of {info.tiles}, must ascend")
     if window.rows[1] > info.rows or window.cols[1] > info.cols:
         raise BoardError(Status.ADDRESS, f"a tile has {info.rows} rows and {info.cols} columns")
     if unfold is not None:
-        taps = unfold.kernel[0] * unfold.kernel[1]
-        per_tile = window.n_rows // taps
-        if window.n_rows % taps or not (len(tiles) - 1) * per_tile < shape[1] <= len(tiles) * per_tile:
-            raise BoardError(Status.ADDRESS, f"{shape[1]} channels of {taps} taps do not fill the window")
+        taps, channels = unfold.kernel[0] * unfold.kernel[1], shape[1]
+        per_tile, rest = divmod(window.n_rows, taps)
+        if rest or not (len(tiles) - 1) * per_tile < channels <= len(tiles) * per_tile:
+            raise BoardError(
+                Status.ADDRESS, f"{channels} channels of {taps} taps do not fit {window}"
+            )

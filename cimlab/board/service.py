@@ -39,7 +39,10 @@ LEASE = 10.0
 WINDOW = 8
 
 _log = logging.getLogger(__name__)
-_FLAGS = {Verb.CONFIGURE: messages.WITH_LIMITS, Verb.VMM: verbs.UNFOLD | verbs.TRANSPOSED}
+_FLAGS: dict[int, int] = {
+    Verb.CONFIGURE: messages.WITH_LIMITS,
+    Verb.VMM: verbs.UNFOLD | verbs.TRANSPOSED,
+}
 
 
 class BoardService:
@@ -181,7 +184,8 @@ class BoardService:
             case Verb.COUNTERS:
                 return self._counters(payload)
             case Verb.JOB:
-                return self._start(verbs.Job.unpack(payload, self._size))
+                self._start(verbs.Job.unpack(payload, self._size))
+                return None
         raise BoardError(Status.VERB, f"unknown verb 0x{verb:02x}")
 
     def _configure(self, request: messages.Configure) -> list[Buffer]:

@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from cobs import cobs
@@ -72,9 +72,10 @@ def encode(
     """A frame with its delimiter; the payload is given in contiguous pieces."""
     header = HEADER.pack(VERSION, kind, verb, flags, session, seq)
     crc = zlib.crc32(header)
-    for part in payload:
+    parts = cast("list[bytes]", payload)  # arrays are buffers too; Python 3.11 cannot say so
+    for part in parts:
         crc = zlib.crc32(part, crc)
-    return bytes(cobs.encode(b"".join((header, *payload, CRC.pack(crc)))) + b"\0")
+    return bytes(cobs.encode(b"".join((header, *parts, CRC.pack(crc)))) + b"\0")
 
 
 def decode(body: bytes) -> Frame | None:
@@ -89,7 +90,8 @@ def decode(body: bytes) -> Frame | None:
     end = len(plain) - CRC.size
     if zlib.crc32(view[:end]) != CRC.unpack_from(plain, end)[0]:
         return None
-    return Frame(*HEADER.unpack_from(plain), view[HEADER.size : end])
+    version, kind, verb, flags, session, seq = HEADER.unpack_from(plain)
+    return Frame(version, kind, verb, flags, session, seq, view[HEADER.size : end])
 
 
 class FrameDecoder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cimlab.core.array import Converters, Limits
 from cimlab.core.errors import LinkProtocol
@@ -46,7 +46,8 @@ class Hello:
     def unpack(cls, payload: memoryview) -> Hello:
         """From a payload."""
         reader = Reader(payload)
-        hello = cls(*reader.unpack(_HELLO), reader.text(_LEN8))
+        boot, max_frame = reader.unpack(_HELLO)
+        hello = cls(boot, max_frame, reader.text(_LEN8))
         reader.end()
         return hello
 
@@ -106,7 +107,7 @@ class Info:
     def unpack(cls, payload: memoryview) -> Info:
         """From a payload; LinkProtocol if it describes no possible board."""
         reader = Reader(payload)
-        fields = list(reader.unpack(_INFO))
+        fields = reader.unpack(_INFO)
         boot, _, max_frame, window, tiles, rows, cols, dac_bits, adc_bits, origin = fields[:10]
         if not (
             boot
@@ -120,7 +121,6 @@ class Info:
             and origin < len(_ORIGINS)
         ):
             raise LinkProtocol("the board describes itself in an impossible way")
-        fields[9] = _ORIGINS[origin]
         limits = _unpack_limits(reader)
         v_gate, v_read, i_read = reader.unpack(_SETTINGS)
         i_vmm = tuple(float(x) for x in reader.array("<f8", tiles))
@@ -128,7 +128,8 @@ class Info:
         reader.end()
         capabilities = frozenset(words.split(",")) - {""}
         settings = Converters(v_read, v_gate, i_read, i_vmm)
-        return cls(*fields, limits, settings, identity, capabilities)
+        head: Any = (*fields[:9], _ORIGINS[origin], *fields[10:])
+        return cls(*head, limits, settings, identity, capabilities)
 
 
 @dataclass(frozen=True, slots=True)

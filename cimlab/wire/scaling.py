@@ -59,12 +59,11 @@ def gate_code(v: float, v_gate: float) -> int:
     return code
 
 
-def amperes(
-    codes: NDArray[np.integer], full_scale: ArrayLike, bits: int
-) -> NDArray[np.float32]:
+def amperes(codes: NDArray[np.integer], full_scale: ArrayLike, bits: int) -> NDArray[np.float32]:
     """ADC codes to currents (A); full_scale broadcasts, code 2**bits - 1 is full scale."""
     lsb = np.asarray(full_scale, np.float64) / ((1 << bits) - 1)
-    return np.multiply(codes, lsb.astype(np.float32), dtype=np.float32)
+    current: NDArray[np.float32] = np.multiply(codes, lsb.astype(np.float32), dtype=np.float32)
+    return current
 
 
 def cell_currents(
@@ -72,13 +71,11 @@ def cell_currents(
 ) -> NDArray[np.float64]:
     """Sums of `averages` ADC codes of single cells to their mean currents (A)."""
     lsb = i_read / ((1 << bits) - 1)
-    current: NDArray[np.float64] = sums * (lsb / averages)
+    current: NDArray[np.float64] = np.multiply(sums, lsb / averages, dtype=np.float64)
     return current
 
 
-def product(
-    codes: NDArray[np.uint8], settings: Converters, window: Window, bits: int
-) -> Product:
+def product(codes: NDArray[np.uint8], settings: Converters, window: Window, bits: int) -> Product:
     """ADC codes (tiles, batch, outputs) of a VMM as currents with their clipped marks."""
     full_scale = np.asarray(settings.i_vmm)[list(window.tiles), None, None]
     return Product(amperes(codes, full_scale, bits), codes == (1 << bits) - 1)

@@ -134,12 +134,12 @@ class Pulse:
             magnitudes = reader.array(np.uint8, n).astype(np.int16)
             codes = np.where(reader.bitmap(n), -magnitudes, magnitudes)
         else:
-            codes = np.full(n, *reader.unpack(_I16), dtype=np.int16)
+            codes = np.full(n, reader.unpack(_I16)[0], np.int16)
         if form & EACH_COUNT:
             kind = "<u2" if form & WIDE_COUNT else np.uint8
             counts = reader.array(kind, n).astype(np.uint16)
         else:
-            counts = np.full(n, *reader.unpack(_U16), dtype=np.uint16)
+            counts = np.full(n, reader.unpack(_U16)[0], np.uint16)
         reader.end()
         return cls(ticks, codes, counts, cells, averages, code)
 

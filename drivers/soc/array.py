@@ -23,13 +23,12 @@ from cimlab.core.array import (
 )
 from cimlab.core.errors import ConfigError
 from cimlab.core.stream import Stream
+from cimlab.drivers.soc.link import BoardLink, Request
 from cimlab.wire import scaling, verbs
 from cimlab.wire.fields import selection
 from cimlab.wire.frames import Verb
 from cimlab.wire.host_session import LinkStatistics
 from cimlab.wire.messages import Configure
-
-from .link import BoardLink, Request
 
 # the most bytes a cell takes in a request or an answer, and an allowance for the fixed fields
 _PULSE_BYTES, _JOB_BYTES, _COUNTER_BYTES, _HEAD = 8, 13, 4, 600
@@ -45,7 +44,6 @@ class SocArray(ArrayBase):
         open_stream: Opens a stream to the board; called again when the stream breaks.
         token: What the board wants to be told.
         timeout: Give up when the board has answered nothing for so long, s.
-        limits: Asked of the board too, where tighter than its own.
 
     Raises:
         LinkError: Nobody answers there.
@@ -87,7 +85,7 @@ class SocArray(ArrayBase):
 
     @property
     def statistics(self) -> LinkStatistics:
-        """What went over the link so far."""
+        """What went over the link so far, as a copy."""
         return self._link.statistics
 
     def configure(self, converters: Converters, limits: Limits | None = None) -> None:

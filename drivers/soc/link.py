@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import time
 from collections import deque
@@ -68,8 +69,8 @@ class BoardLink:
 
     @property
     def statistics(self) -> LinkStatistics:
-        """What went over the link so far."""
-        return self._session.statistics
+        """What went over the link so far, as a copy."""
+        return dataclasses.replace(self._session.statistics)
 
     def exchange(self, requests: Iterable[Request]) -> Iterator[memoryview]:
         """Payloads of the answers, in order; as many requests as may be are under way at once.
