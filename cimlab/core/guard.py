@@ -25,6 +25,10 @@ from .array import (
 from .errors import ConfigError, LimitError
 
 _HINT = "stay inside; limits are the tighter of the array's own and [array.limits] of the station"
+_ROUNDING = 1e-9
+"""Share by which a sum of steps may miss a limit it means to reach; far below any converter's."""
+_JOB_VOLTAGES = {"set_": "v_set", "reset_": "v_reset", "v_read": "v_read"}
+"""How the settings of on-board jobs that are amplitudes begin, and the limit of each."""
 
 
 def tighter(a: Limits, b: Limits) -> Limits:
@@ -134,7 +138,7 @@ class Guarded(ArrayBase):
     def run_job(
         self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
     ) -> JobResult:
-        """See CimArray; settings are held to the limits by their names (`v_set_stop`, `width`)."""
+        """See CimArray; settings are held to the limits by their names (see `_JOB_VOLTAGES`)."""
         self._check_cells(cells)
         self._check_settings(name, settings)
         if not np.all(np.isfinite(target)):
@@ -203,20 +207,15 @@ class Guarded(ArrayBase):
     def _check_settings(self, name: str, settings: Mapping[str, float]) -> None:
         """Hold a job's settings to the limits: the board knows its own, not the station's."""
         limits = self._limits
-        highest = {
-            "v_set": limits.v_set,
-            "v_reset": limits.v_reset,
-            "v_read": limits.v_read,
-            "v_": min(limits.v_set, limits.v_reset),
-        }
         for key, value in settings.items():
             label = f"job {name!r}: {key}"
             if not np.isfinite(value):
                 raise LimitError(f"{label} is {value}, not a finite number")
             if key == "width":
                 _between(label, value, limits.width_min, limits.width_max, "s")
-            elif v := next((v for prefix, v in highest.items() if key.startswith(prefix)), None):
-                _between(label, value, -v, v, "V")
+            for prefix, limit in _JOB_VOLTAGES.items():
+                if key.startswith(prefix):
+                    _between(label, value, 0.0, getattr(limits, limit), "V")
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
@@ -226,7 +225,7 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 
 
 def _between(name: str, value: float, low: float, high: float, unit: str) -> None:
-    if not low <= value <= high:
+    if not low - _ROUNDING * abs(low) <= value <= high + _ROUNDING * abs(high):
         raise LimitError(f"{name} {value:g} {unit} is outside {low:g} .. {high:g} {unit}: {_HINT}")
 
 

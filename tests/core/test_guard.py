@@ -18,10 +18,11 @@ NAN = float("nan")
 
 
 def beyond(low, high, width=64):
-    """Floats outside low .. high, NaN and infinities among them."""
+    """Floats outside low .. high by a share of 1e-6 or more, NaN and infinities among them."""
+    below, above = float(np.float32(low - 1e-6 * abs(low))), float(np.float32(high * (1 + 1e-6)))
     return st.one_of(
-        st.floats(max_value=low, exclude_max=True, width=width),
-        st.floats(min_value=high, exclude_min=True, width=width),
+        st.floats(max_value=below, exclude_max=True, width=width),
+        st.floats(min_value=above, exclude_min=True, width=width),
         st.just(NAN),
     )
 
@@ -77,9 +78,9 @@ def requests_beyond(draw):
         bad = draw(
             st.sampled_from(
                 [
-                    {"v_set_stop": 3.1},
-                    {"v_reset_stop": 2.6},
-                    {"v_stop": 2.6},
+                    {"set_stop": 3.1},
+                    {"reset_stop": 2.6},
+                    {"set_stop": -3.1},
                     {"v_read": 0.31},
                     {"width": 1e-8},
                     {"tol": NAN},
@@ -134,6 +135,14 @@ def test_everything_within_reaches_the_array_unchanged(v, width, count):
     [(verb, (got_v, got_width, got_count, got_cells))] = inner.calls
     assert (verb, got_width, got_count, got_cells) == ("pulse", width, count, None)
     assert got_v is v
+
+
+def test_ramps_of_steps_may_reach_the_limit():
+    inner = Recorder()
+    ramp = np.cumsum([1.5] + [0.1] * 15)  # ends at 3.0000000000000013 V
+    assert ramp[-1] > LIMITS.v_set
+    Guarded(inner, LIMITS).pulse(ramp, 1e-6, cells=np.arange(16))
+    assert len(inner.calls) == 1
 
 
 def test_float32_inputs_at_the_very_limit_are_within():
@@ -236,8 +245,8 @@ def test_jobs_counters_ground_and_close_are_handed_on():
     inner = Recorder()
     with Guarded(inner, LIMITS) as guarded:
         settings = {
-            "v_set_stop": 3.0,
-            "v_reset_stop": 2.5,
+            "set_stop": 3.0,
+            "reset_stop": 2.5,
             "v_read": 0.1,
             "width": 1e-6,
             "cycles": 5,
