@@ -22,7 +22,6 @@ from cimlab.core.errors import LinkError
 from cimlab.core.events import Sink
 from cimlab.core.guard import Guarded
 from cimlab.core.station import (
-    Connection,
     MockBoard,
     ModelArray,
     SerialBoard,
@@ -31,8 +30,11 @@ from cimlab.core.station import (
     load_station,
 )
 from cimlab.core.tap import Ledger, Tapped
+from cimlab.drivers.soc import SocArray
+from cimlab.drivers.streams import SerialStream, TcpStream
 from cimlab.mock_hw.devices.registry import device
 from cimlab.mock_hw.simulated import SimulatedHal
+from cimlab.wire.host_session import LinkStatistics
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 10.0
@@ -141,9 +143,9 @@ class StationArray(Guarded):
         self._process = process
 
     @property
-    def link(self):
+    def link(self) -> LinkStatistics | None:
         """What went over the board link so far; None where there is no link."""
-        return None
+        return self._hardware.statistics if isinstance(self._hardware, SocArray) else None
 
     def close(self) -> None:
         """Ground, release the hardware, and end what was started for it."""
@@ -154,7 +156,7 @@ class StationArray(Guarded):
                 self._process.stop()
 
 
-def _hardware(connection: Connection) -> CimArray:
+def _hardware(connection: ModelArray | TcpBoard | SerialBoard) -> CimArray:
     match connection:
         case ModelArray():
             hal = SimulatedHal(
@@ -165,9 +167,10 @@ def _hardware(connection: Connection) -> CimArray:
                 connection.seed,
             )
             return HalArray(hal)
-        case TcpBoard() | SerialBoard():
-            raise NotImplementedError
-    raise TypeError(connection)
+        case TcpBoard(host=host, port=port, token=token):
+            return SocArray(lambda: TcpStream.connect(host, port), token or "")
+        case SerialBoard(port=port, baud=baud):
+            return SocArray(lambda: SerialStream(port, baud))
 
 
 def open_array(station: Station | str | Path, sink: Sink | None = None) -> StationArray:
@@ -184,14 +187,20 @@ def open_array(station: Station | str | Path, sink: Sink | None = None) -> Stati
     if not isinstance(station, Station):
         station = load_station(station)
     connection = station.connection
-    process = BoardProcess(connection) if isinstance(connection, MockBoard) else None
+    process = None
     with contextlib.ExitStack() as undo:
-        if process is not None:
+        if isinstance(connection, MockBoard):
+            process = BoardProcess(connection)
             undo.callback(process.stop)
             connection = load_station(process.address).connection
+        assert not isinstance(connection, MockBoard)  # noqa: S101 - a process listens on a port
         hardware = _hardware(connection)
         undo.callback(hardware.close)
         array = StationArray(station, hardware, sink, process)
-        array.configure(station.converters.over(array.converters))
+        settings = station.converters.over(array.converters)
+        array.configure(settings)
+        if isinstance(hardware, SocArray):
+            # the board refuses, too, what this station does not allow
+            hardware.configure(settings, array.spec.limits)
         undo.pop_all()
     return array

@@ -160,9 +160,9 @@ def program(
             seeds={"pattern": seed},
         )
         with RunWriter.create(file, header) as run:
-            before = array.link
+            start = _requests(array)
             result = _run_plan(array, plan, cells, target)
-            transactions = None if before is None else array.link.frames - before.frames
+            transactions = _requests(array) - start
             # read anew: a verify read that was accepted flatters its cell
             after = array.read(plan.v_read, averages=16)
             _record(run, array, plan, result, after)
@@ -184,6 +184,10 @@ def _plan(protocol: Protocol, tol: float | None, place: Place) -> RampPlan:
     except ValidationError as error:
         wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{protocol}: {wrong}") from error
+
+
+def _requests(array: StationArray) -> int:
+    return array.link.requests if array.link else 0
 
 
 def _run_plan(
@@ -232,7 +236,7 @@ def _record(
     )
 
 
-def _report(result: ProgramResult, after: Reading, transactions: int | None, file: Path) -> None:
+def _report(result: ProgramResult, after: Reading, transactions: int, file: Path) -> None:
     import numpy as np
 
     error = after.current.reshape(-1)[result.cells] - result.target
@@ -253,6 +257,7 @@ def _report(result: ProgramResult, after: Reading, transactions: int | None, fil
         f"{data['cells']} cells programmed on the {data['place']} in {data['rounds']} rounds\n"
         f"in band      {100 * data['in_band']:.2f} %\n"
         f"pulses       {data['pulses_mean']:.2f} a cell\n"
+        f"link         {transactions} requests\n"
         f"error        mean {1e6 * data['error_mean_A']:+.3f} uA, "
         f"RMS {1e6 * data['error_rms_A']:.3f} uA (read anew, 16 averages)\n"
         f"run file     {file}",

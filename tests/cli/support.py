@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +36,18 @@ def result(*arguments: str, cwd: Path, code: int = 0, timeout: float = 60) -> di
     data = json.loads(done.stdout)
     assert isinstance(data, dict)
     return data
+
+
+@contextmanager
+def mock_board(*arguments: str, cwd: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`cimlab mock board` as a process: its address and the process, ended afterwards."""
+    command = [*COMMAND, "mock", "board", "--json", *arguments]
+    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            assert ready.keys() == {"ready", "address"}
+            assert ready["ready"] is True
+            yield ready["address"], process
+        finally:
+            process.kill()
