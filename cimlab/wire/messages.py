@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from cimlab.core.array import Converters, Limits
 from cimlab.core.errors import LinkProtocol
@@ -14,7 +14,9 @@ from .fields import Reader, text
 from .frames import Buffer
 
 _HELLO = struct.Struct("<II")
-_INFO = struct.Struct("<IIIHHHHBBBxffddd")
+_POSITION = struct.Struct("<IIIH")
+_SHAPE = struct.Struct("<HHHBBBx")
+_SCALES = struct.Struct("<ffddd")
 _LIMITS = struct.Struct("<dddddI")
 _SETTINGS = struct.Struct("<ddd")
 _REPORT = struct.Struct("<II")
@@ -79,23 +81,16 @@ class Info:
     def pack(self) -> list[Buffer]:
         """The payload."""
         return [
-            _INFO.pack(
-                self.boot,
-                self.next,
-                self.max_frame,
-                self.window,
+            _POSITION.pack(self.boot, self.next, self.max_frame, self.window),
+            _SHAPE.pack(
                 self.tiles,
                 self.rows,
                 self.cols,
                 self.dac_bits,
                 self.adc_bits,
                 _ORIGINS.index(self.origin),
-                self.watchdog,
-                self.lease,
-                self.v_pulse,
-                self.v_gate,
-                self.tick,
             ),
+            _SCALES.pack(self.watchdog, self.lease, self.v_pulse, self.v_gate, self.tick),
             _pack_limits(self.limits),
             _SETTINGS.pack(self.converters.v_gate, self.converters.v_read, self.converters.i_read),
             struct.pack(f"<{self.tiles}d", *self.converters.i_vmm),
@@ -107,8 +102,8 @@ class Info:
     def unpack(cls, payload: memoryview) -> Info:
         """From a payload; LinkProtocol if it describes no possible board."""
         reader = Reader(payload)
-        fields = reader.unpack(_INFO)
-        boot, _, max_frame, window, tiles, rows, cols, dac_bits, adc_bits, origin = fields[:10]
+        boot, next_seq, max_frame, window = reader.unpack(_POSITION)
+        tiles, rows, cols, dac_bits, adc_bits, origin = reader.unpack(_SHAPE)
         if not (
             boot
             and max_frame
@@ -121,15 +116,33 @@ class Info:
             and origin < len(_ORIGINS)
         ):
             raise LinkProtocol("the board describes itself in an impossible way")
+        watchdog, lease, v_pulse, v_gate, tick = reader.unpack(_SCALES)
         limits = _unpack_limits(reader)
-        v_gate, v_read, i_read = reader.unpack(_SETTINGS)
+        v_gate_set, v_read, i_read = reader.unpack(_SETTINGS)
         i_vmm = tuple(float(x) for x in reader.array("<f8", tiles))
-        identity, words = reader.text(_LEN16), reader.text(_LEN16)
+        info = cls(
+            boot,
+            next_seq,
+            max_frame,
+            window,
+            tiles,
+            rows,
+            cols,
+            dac_bits,
+            adc_bits,
+            _ORIGINS[origin],
+            watchdog,
+            lease,
+            v_pulse,
+            v_gate,
+            tick,
+            limits,
+            Converters(v_read, v_gate_set, i_read, i_vmm),
+            reader.text(_LEN16),
+            frozenset(reader.text(_LEN16).split(",")) - {""},
+        )
         reader.end()
-        capabilities = frozenset(words.split(",")) - {""}
-        settings = Converters(v_read, v_gate, i_read, i_vmm)
-        head: Any = (*fields[:9], _ORIGINS[origin], *fields[10:])
-        return cls(*head, limits, settings, identity, capabilities)
+        return info
 
 
 @dataclass(frozen=True, slots=True)

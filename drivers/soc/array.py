@@ -21,6 +21,7 @@ from cimlab.core.array import (
     Unfold,
     Window,
 )
+from cimlab.core.clock import Clock
 from cimlab.core.errors import ConfigError
 from cimlab.core.stream import Stream
 from cimlab.drivers.soc.link import BoardLink, Request
@@ -44,6 +45,7 @@ class SocArray(ArrayBase):
         open_stream: Opens a stream to the board; called again when the stream breaks.
         token: What the board wants to be told.
         timeout: Give up when the board has answered nothing for so long, s.
+        clock: Tells the time; tests bring their own.
 
     Raises:
         LinkError: Nobody answers there.
@@ -55,8 +57,9 @@ class SocArray(ArrayBase):
         open_stream: Callable[[], Stream],
         token: str = "",
         timeout: float = 10.0,
+        clock: Clock | None = None,
     ) -> None:
-        self._link = BoardLink(open_stream, token, timeout)
+        self._link = BoardLink(open_stream, token, timeout, clock)
         info = self._link.info
         self._v_pulse, self._v_gate, self._tick = info.v_pulse, info.v_gate, info.tick
         self._converters = info.converters

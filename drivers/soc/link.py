@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from cimlab.core.clock import Clock, RealClock
 from cimlab.core.errors import BoardError, LinkClosed, LinkError
 from cimlab.core.stream import Stream
 from cimlab.wire.frames import Buffer, Verb
@@ -36,6 +36,7 @@ class BoardLink:
         open_stream: Opens a stream to the board; called again when the stream breaks.
         token: What the board wants to be told.
         timeout: Give up when nothing has been answered for so long, s.
+        clock: Tells the time; tests bring their own.
 
     Raises:
         LinkError: Nobody answers there.
@@ -43,13 +44,18 @@ class BoardLink:
     """
 
     def __init__(
-        self, open_stream: Callable[[], Stream], token: str = "", timeout: float = 10.0
+        self,
+        open_stream: Callable[[], Stream],
+        token: str = "",
+        timeout: float = 10.0,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or RealClock()
         self._open_stream = open_stream
         self._session = HostSession(secrets.randbelow((1 << 32) - 1) + 1, token, timeout=timeout)
         self._stream: Stream | None = open_stream()
         try:
-            self._session.connect(time.monotonic())
+            self._session.connect(self._clock.now())
             while not self._session.ready:
                 self._turn()
         except BaseException:
@@ -86,7 +92,7 @@ class BoardLink:
         upcoming = next(waiting, None)
         while upcoming is not None or sent:
             while upcoming is not None and session.room:
-                now = time.monotonic()
+                now = self._clock.now()
                 sent.append(session.send(upcoming.verb, upcoming.payload, upcoming.flags, now))
                 upcoming = next(waiting, None) if failure is None else None
             try:
@@ -111,16 +117,16 @@ class BoardLink:
 
     def ground(self) -> None:
         """Ground all lines; requests that are not complete are aborted."""
-        self._finish(self._session.ground(time.monotonic()), None)
+        self._finish(self._session.ground(self._clock.now()), None)
 
     def close(self) -> None:
         """GROUND, BYE, and release the stream; best effort, a second call does nothing."""
         if self._stream is None:
             return
-        deadline = time.monotonic() + FAREWELL
+        deadline = self._clock.now() + FAREWELL
         try:
-            self._session.ground(time.monotonic())
-            self._finish(self._session.bye(time.monotonic()), deadline)
+            self._session.ground(self._clock.now())
+            self._finish(self._session.bye(self._clock.now()), deadline)
         except (LinkError, BoardError):
             pass  # the board's watchdog grounds what we cannot
         finally:
@@ -128,7 +134,7 @@ class BoardLink:
 
     def _finish(self, key: int, deadline: float | None) -> None:
         while self._session.take(key) is None:
-            if deadline is not None and time.monotonic() > deadline:
+            if deadline is not None and self._clock.now() > deadline:
                 return
             self._turn()
 
@@ -140,11 +146,11 @@ class BoardLink:
         try:
             if data := session.output():
                 self._stream.write(data)
-            data = self._stream.read(session.wait(time.monotonic()))
+            data = self._stream.read(session.wait(self._clock.now()))
         except LinkError as error:
             self._reopen(error)
             return
-        now = time.monotonic()
+        now = self._clock.now()
         if data:
             session.receive(data, now)
         session.poll(now)
@@ -152,14 +158,14 @@ class BoardLink:
     def _reopen(self, error: LinkError) -> None:
         """Open the stream again, until the session's patience ends."""
         self._drop_stream()
-        while not self._session.expired(time.monotonic()):
+        while not self._session.expired(self._clock.now()):
             try:
                 self._stream = self._open_stream()
             except LinkError as again:
                 error = again
-                time.sleep(REOPEN_PAUSE)
+                self._clock.sleep(REOPEN_PAUSE)
                 continue
-            self._session.connect(time.monotonic())
+            self._session.connect(self._clock.now())
             return
         raise error
 
