@@ -8,9 +8,8 @@ import time
 import serial
 
 from cimlab.core.errors import LinkClosed, LinkTimeout
+from cimlab.core.stream import DEFAULT_BAUD
 
-DEFAULT_BAUD = 115_200
-"""Bit/s when an address names none."""
 SLICE = 0.005
 """Longest wait inside pyserial, s, and so the grain of read timeouts: changing pyserial's own
 timeout for each call would reconfigure the port every time."""

@@ -41,7 +41,7 @@ def test_serial_address_opens_the_device(query: str) -> None:
         ("udp://127.0.0.1:7000", "tcp:// or serial://"),
         ("tcp://127.0.0.1", "host and a port"),
         ("tcp://:7000", "host and a port"),
-        ("tcp://127.0.0.1:0", "host and a port"),
+        ("tcp://127.0.0.1:0", "listening only"),
         ("tcp://127.0.0.1:70000", "[Pp]ort"),
         ("tcp://127.0.0.1:seven", "[Pp]ort"),
         ("tcp://127.0.0.1:7000/path", "host and a port only"),
