@@ -1,8 +1,12 @@
 """Calibration of the VMM: the ADC range of each tile, gain and offset of each column.
 
 `adc_range` fits the full scale of the tiles' converters to the currents that real inputs make,
-so that codes are used and clipped seldom. `columns` then compares products with what the
-single-cell reads say they should be, because training trusts the reads (PAPER 3).
+so that codes are used and clipped seldom. `columns` then compares products with sums of
+single-cell reads, because training trusts the reads (PAPER 3).
+
+The reads pass the same converters, and an offset too small to matter for one cell counts 64
+times in a sum. Reading at two voltages tells it from the cells: their currents are halved, it is
+not. A gain common to reads and products stays invisible, and does no harm for that reason.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ class ColumnPlan(Plan):
     """How the columns are compared with the cells."""
 
     vectors: int = Field(default=256, ge=8, description="random input vectors")
-    averages: int = Field(default=16, ge=1, description="conversions averaged in a cell read")
+    averages: int = Field(default=64, ge=1, description="conversions averaged in a cell read")
     fill: float = Field(
         default=0.9, gt=0, le=1, description="largest expected output over full scale"
     )
@@ -50,11 +54,13 @@ class ColumnCalibration:
         gain: (tiles, cols).
         offset: (tiles, cols) A.
         residual: Root mean square of what the line leaves, (tiles, cols) A.
+        read_offset: What the converter adds to every read of a cell, (tiles, cols) A.
     """
 
     gain: NDArray[np.float64]
     offset: NDArray[np.float64]
     residual: NDArray[np.float64]
+    read_offset: NDArray[np.float64]
 
     def correct(
         self, product: Product, tiles: Sequence[int] | None = None, cols: slice = slice(None)
@@ -115,12 +121,17 @@ def columns(array: CimArray, plan: ColumnPlan | None = None) -> ColumnCalibratio
     """
     plan = plan or ColumnPlan()
     with idle_on_error(array):
-        g = array.read(array.converters.v_read, averages=plan.averages).g
+        full = array.read(array.converters.v_read, averages=plan.averages)
+        half = array.read(array.converters.v_read / 2, averages=plan.averages)
+        zero = (full.v * half.current - half.v * full.current) / (full.v - half.v)
+        read_offset = zero.mean(axis=1)
+        g = (full.current - read_offset[:, None]) / full.v
         v = _inputs(array, plan, g)
         product = array.vmm(v)
-    expected = v @ g
     counts = ~product.saturated & (product.current > 0)
-    return _lines(expected, product.current.astype(np.float64), counts)
+    return ColumnCalibration(
+        *_lines(v @ g, product.current.astype(np.float64), counts), read_offset
+    )
 
 
 def _inputs(array: CimArray, plan: ColumnPlan, g: NDArray[np.float64]) -> Floats:
@@ -135,8 +146,10 @@ def _inputs(array: CimArray, plan: ColumnPlan, g: NDArray[np.float64]) -> Floats
     return np.rint(v * (top / settings.v_read)) * (settings.v_read / top)
 
 
-def _lines(x: Floats, y: Floats, counts: NDArray[np.bool_]) -> ColumnCalibration:
-    """Least squares y = gain x + offset over axis 1, of the samples that count."""
+def _lines(
+    x: Floats, y: Floats, counts: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Gain, offset and residual of y = gain x + offset along axis 1, of the samples that count."""
     n = counts.sum(axis=1)
     if (n < 3).any():
         raise ConfigError("a column clips for nearly every input: fit the ADC range first")
@@ -146,4 +159,4 @@ def _lines(x: Floats, y: Floats, counts: NDArray[np.bool_]) -> ColumnCalibration
     gain = (w * dx * dy).sum(1) / (w * dx * dx).sum(1)
     offset = mean_y - gain * mean_x
     rest = w * (dy - gain[:, None] * dx)
-    return ColumnCalibration(gain, offset, np.sqrt((rest**2).sum(1) / n))
+    return gain, offset, np.sqrt((rest**2).sum(1) / n)
