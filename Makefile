@@ -23,8 +23,10 @@ lint: .venv/ready .types
 	MYPYPATH=.types $(BIN)/mypy --strict -p cimlab
 	cd .types && ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
 
+# minutes each; docs/results.md has the command of every figure
 bench: .venv/ready
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/link_overhead.py
+	$(BIN)/python benchmarks/lenet_seeds.py
 
 docs: .venv/docs
 	$(BIN)/mkdocs build --quiet --strict

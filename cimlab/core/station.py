@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from .array import Converters, Limits
 from .errors import ConfigError
+from .stream import DEFAULT_BAUD
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=1, le=4096)]
@@ -81,7 +82,7 @@ class SerialBoard(_Data):
 
     kind: Literal["serial"] = "serial"
     port: str = Field(min_length=1, description="/dev/ttyUSB0, COM3")
-    baud: int = Field(default=3_000_000, ge=300)
+    baud: int = Field(default=DEFAULT_BAUD, ge=300)
 
 
 Connection: TypeAlias = ModelArray | MockBoard | TcpBoard | SerialBoard

@@ -189,3 +189,16 @@ def test_the_audit_names_the_cells_that_differ_and_starts_where_the_board_stands
     board[1, 0, 3] = 2
     assert ledger.differs(board).tolist() == [19]
     assert start.min() == 2**32 - 1
+
+
+def test_the_ledger_counts_reads_of_cells_of_the_whole_array_and_after_pulses():
+    ledger = Ledger(SPEC)
+    array = Tapped(Recorder(), ledger)
+    array.read(0.1, averages=8)  # once, however many conversions
+    array.read(0.1, CELLS)
+    array.pulse_and_read(1.5, 1e-6, 0.1, CELLS)
+    array.run_job("write_verify", {}, CELLS, np.zeros(3))  # 0, 1, 2 pulses, each verified
+    array.ground()
+    expected = np.ones(SPEC.shape, int)
+    expected.flat[CELLS] += [2, 3, 4]
+    assert ledger.reads.tolist() == expected.tolist()
