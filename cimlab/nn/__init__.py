@@ -1,1 +1,21 @@
-"""Layers whose products run on a CimArray."""
+"""Networks on an array: `convert` replaces layers, `calibrate` fits the converters to them."""
+
+from .convert import calibrate, convert
+from .layer import ChipConv2d, ChipLayer, ChipLinear
+from .mapping import DeviceWindow, fresh_pair, rewritten_pair
+from .tiling import Cut, Placement, cut_layer, place
+
+__all__ = [
+    "ChipConv2d",
+    "ChipLayer",
+    "ChipLinear",
+    "Cut",
+    "DeviceWindow",
+    "Placement",
+    "calibrate",
+    "convert",
+    "cut_layer",
+    "fresh_pair",
+    "place",
+    "rewritten_pair",
+]

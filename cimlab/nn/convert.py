@@ -1,0 +1,101 @@
+"""Putting a network on an array: layers are replaced, placed, calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from cimlab.core.array import CimArray
+from cimlab.core.errors import ConfigError
+from cimlab.protocols import calibration
+
+from .layer import ChipConv2d, ChipLayer, ChipLinear
+from .mapping import DeviceWindow
+from .tiling import place
+
+
+def convert(
+    model: nn.Module,
+    array: CimArray,
+    on_chip: Iterable[str] | None = None,
+    window: DeviceWindow | None = None,
+    headroom: float = 3.0,
+) -> dict[str, ChipLayer]:
+    """Replace Linear and Conv2d layers of a model, in place, by layers on the array.
+
+    Nothing is programmed: the pairs carry whatever they carry until someone reads or writes them
+    (`cimlab.training` does). Layers left out run digitally, as before.
+
+    Args:
+        model: The network; any nesting of modules.
+        array: With enough tiles for the chosen layers.
+        on_chip: Names of the layers to place; None for all Linear and Conv2d layers.
+        window: Device currents that are used.
+        headroom: Largest weight that a layer's pairs can carry, over its largest weight now.
+            3 leaves room to train from torch's default initialisation; 1 suits trained weights.
+
+    Returns:
+        The chip layers by name, in the order of the model.
+
+    Raises:
+        ConfigError: Unknown names, layers that cannot be placed, or too few tiles.
+    """
+    window = window or DeviceWindow()
+    found = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
+    chosen = found if on_chip is None else _chosen(found, list(on_chip))
+    layers: dict[str, ChipLayer] = {}
+    for name, placement in place(chosen, array.spec).items():
+        digital = chosen[name]
+        scale = headroom * float(digital.weight.detach().abs().max()) / window.span
+        layers[name] = (
+            ChipConv2d(digital, placement, array, scale)
+            if isinstance(digital, nn.Conv2d)
+            else ChipLinear(digital, placement, array, scale)
+        )
+        model.set_submodule(name, layers[name])
+    return layers
+
+
+def calibrate(
+    model: nn.Module,
+    layers: dict[str, ChipLayer],
+    array: CimArray,
+    inputs: Tensor,
+    ranges: calibration.RangePlan | None = None,
+    columns: calibration.ColumnPlan | None = None,
+) -> calibration.ColumnCalibration:
+    """Fit the ADC range of every tile in use to real inputs, then gain and offset of its columns.
+
+    Args:
+        model: The converted network.
+        layers: Its chip layers.
+        array: Where they are.
+        inputs: A sample of what the network will see.
+        ranges: How much may clip.
+        columns: How the columns are compared with the cells.
+    """
+    for layer in layers.values():
+        layer.fit_range(ranges or calibration.RangePlan())
+    try:
+        with torch.no_grad():
+            model(inputs)
+    finally:
+        for layer in layers.values():
+            layer.fit_range(None)
+    found = calibration.columns(array, columns)
+    for layer in layers.values():
+        layer.correct(found)
+    return found
+
+
+def _chosen(
+    found: dict[str, nn.Linear | nn.Conv2d], names: list[str]
+) -> dict[str, nn.Linear | nn.Conv2d]:
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        raise ConfigError(
+            f"on_chip names {', '.join(unknown)}; the network's layers are {', '.join(found)}"
+        )
+    return {name: layer for name, layer in found.items() if name in names}
