@@ -32,8 +32,8 @@ from cimlab.core.station import (
 from cimlab.core.tap import Ledger, Tapped
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
-from cimlab.mock_hw.devices.registry import device
-from cimlab.mock_hw.simulated import SimulatedHal
+from cimlab.mock_hw.board import Chip
+from cimlab.mock_hw.devices import device
 from cimlab.wire.host_session import LinkStatistics
 
 _READY_SECONDS = 60.0
@@ -159,14 +159,14 @@ class StationArray(Guarded):
 def _hardware(connection: ModelArray | TcpBoard | SerialBoard) -> CimArray:
     match connection:
         case ModelArray():
-            hal = SimulatedHal(
+            chip = Chip(
                 device(connection.device),
                 connection.tiles,
                 connection.rows,
                 connection.cols,
                 connection.seed,
             )
-            return HalArray(hal)
+            return HalArray(chip.hal())
         case TcpBoard(host=host, port=port, token=token):
             return SocArray(lambda: TcpStream.connect(host, port), token or "")
         case SerialBoard(port=port, baud=baud):
