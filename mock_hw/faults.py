@@ -16,8 +16,8 @@ import numpy as np
 from cimlab.core.errors import LinkClosed
 from cimlab.core.stream import Stream
 
-DELIMITER = 0
-"""The byte that ends a frame (docs/wire.md)."""
+_DELIMITER = b"\0"  # ends a frame (docs/wire.md)
+_FATES = ("reset", "drop", "corrupt", "duplicate", "split", "stall")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +62,20 @@ class _Damage:
     def pieces(self, data: bytes | bytearray | memoryview) -> list[_Piece]:
         """What the other side gets for these bytes; an unfinished frame waits for its delimiter."""
         self._partial += data
-        *frames, rest = self._partial.split(bytes([DELIMITER]))
+        *frames, rest = self._partial.split(_DELIMITER)
         self._partial = rest
-        return [piece for frame in frames for piece in self._fate(bytes(frame) + b"\0")]
+        return [piece for frame in frames for piece in self._fate(bytes(frame) + _DELIMITER)]
 
     def _fate(self, frame: bytes) -> list[_Piece]:
         # all numbers are drawn for every frame, so that one fate does not shift the next frame's
-        luck = dict(
-            zip(
-                ("reset", "drop", "corrupt", "duplicate", "split", "stall"),
-                self._rng.random(6),
-                strict=True,
-            )
-        )
-        bit = int(self._rng.integers(len(frame) * 8))
-        cut = int(self._rng.integers(1, max(2, len(frame))))
+        *chances, where_bit, where_cut = self._rng.random(len(_FATES) + 2).tolist()
+        luck = dict(zip(_FATES, chances, strict=True))
+        bit = int(where_bit * len(frame) * 8)
+        cut = 1 + int(where_cut * (len(frame) - 1))
         self._seen["frames"] += 1
 
         def strikes(fault: str) -> bool:
-            struck = bool(luck[fault] < getattr(self._faults, fault))
+            struck: bool = luck[fault] < getattr(self._faults, fault)
             self._seen[fault] += struck
             return struck
 
