@@ -13,10 +13,14 @@ LOW, HIGH = 0.82e-6, 3.29e-6
 NEURRAM_PULSES = 8.5
 
 
-def chip(seed, tiles=1, **flaws):
-    return HalArray(
-        SimulatedHal(device("brram"), tiles=tiles, seed=seed, imperfections=Imperfections(**flaws))
+def hal(seed, tiles=1, **flaws):
+    return SimulatedHal(
+        device("brram"), tiles=tiles, seed=seed, imperfections=Imperfections(**flaws)
     )
+
+
+def chip(seed, tiles=1, **flaws):
+    return HalArray(hal(seed, tiles, **flaws))
 
 
 def levels(n, count, seed):
@@ -76,22 +80,22 @@ def test_precise_ispp_needs_half_of_neurrams_pulses():
 
 def test_clipped_reads_do_not_count_as_quiet():
     """A cell above the read range shows no noise at all; it must not lower the overall figure."""
-    array = chip(0)
-    array._hal.state["g"][:100] = 80e-6
-    result = finish(read_noise(array, ReadNoisePlan(reads=50)))
+    inside = hal(0)
+    inside.state["g"][:100] = 80e-6
+    result = finish(read_noise(HalArray(inside), ReadNoisePlan(reads=50)))
     assert np.isnan(result.sigma[:100]).all()
     assert result.overall == pytest.approx(0.155e-6, abs=0.003e-6)
 
 
 def test_reading_noise_of_some_cells():
-    array = chip(0)
+    inside = hal(0)
     cells = np.array([1, 5, 900])
-    result = finish(read_noise(array, ReadNoisePlan(reads=400), cells))
-    assert result.mean == pytest.approx(array._hal.conductances.ravel()[cells] * 0.1, rel=0.03)
+    result = finish(read_noise(HalArray(inside), ReadNoisePlan(reads=400), cells))
+    assert result.mean == pytest.approx(inside.conductances.ravel()[cells] * 0.1, rel=0.03)
     assert result.reads == 400
 
 
 def test_noise_of_nothing_but_clipped_cells_is_not_a_number():
-    array = chip(0)
-    array._hal.state["g"][:] = 80e-6
-    assert np.isnan(finish(read_noise(array, ReadNoisePlan(reads=2))).overall)
+    inside = hal(0)
+    inside.state["g"][:] = 80e-6
+    assert np.isnan(finish(read_noise(HalArray(inside), ReadNoisePlan(reads=2))).overall)
