@@ -9,6 +9,7 @@ amplitudes and tiles are mixed in it, and cells leave it as they finish.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
@@ -59,9 +60,9 @@ class RampPlan(Plan):
         return self
 
     @property
+    @abstractmethod
     def ramps_max(self) -> int:
         """Ramps a cell may use."""
-        raise NotImplementedError
 
     def settings(self) -> dict[str, float]:
         """What an on-board job needs to do the same: every number of the plan."""
