@@ -215,7 +215,7 @@ class HostSession:
                 f"the board answered nothing for {self._timeout:g} s; is it on, and is the "
                 "address right?"
             )
-        if now - self._quiet_since >= self._patience:
+        if self.wait(now) == 0.0:
             for call in self._calls.values():
                 self._repeat(call, now)
             if self._ready and self._pending:
