@@ -1,8 +1,8 @@
 """A HAL as a CimArray: volts in, codes to the HAL, amperes out.
 
 On the board it lets a job be the same protocol code that runs on the host; on the host it makes
-`model:`, the physics without a wire. A pulse counter is added by wrapping the HAL
-(`cimlab.board.counting.CountingHal`), not here.
+`model:`, the physics without a wire. Pulses are counted, and limits held, by the
+`cimlab.board.counting.CountingHal` in between.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from cimlab.core.array import (
 from cimlab.core.errors import CapabilityError, ConfigError
 from cimlab.wire import scaling
 
+from .counting import CountingHal
 from .hal import BoardHal, Codes8
 
 
@@ -32,12 +33,12 @@ class HalArray(ArrayBase):
     """CimArray over a BoardHal.
 
     Args:
-        hal: The hardware; its power-on defaults are applied.
+        hal: The hardware, counted already or not; its power-on defaults are applied.
     """
 
     def __init__(self, hal: BoardHal) -> None:
         info = hal.info
-        self._hal = hal
+        self._hal = hal if isinstance(hal, CountingHal) else CountingHal(hal)
         self._info = info
         self._spec = ArraySpec(
             tiles=info.tiles,
@@ -49,7 +50,7 @@ class HalArray(ArrayBase):
             vmm="analog",
             origin=info.origin,
             identity=info.identity,
-            capabilities=info.capabilities,
+            capabilities=info.capabilities | {"counters"},
         )
         self._all = np.arange(self._spec.size, dtype=np.int64)
         self._top = (1 << info.adc_bits) - 1
@@ -135,6 +136,10 @@ class HalArray(ArrayBase):
         if "transpose" not in self._spec.capabilities:
             raise CapabilityError("this hardware has no transposed VMM")
         return self._convert(v, window or Window.whole(self._spec), None, transposed=True)
+
+    def counters(self) -> NDArray[np.uint32]:
+        """Pulses each cell has received, (tiles, rows, cols)."""
+        return self._hal.counts.reshape(self._spec.shape).copy()
 
     def _convert(
         self, v: Floats, window: Window, unfold: Unfold | None, *, transposed: bool
