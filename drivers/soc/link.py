@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -53,6 +54,7 @@ class BoardLink:
         self._clock = clock or RealClock()
         self._open_stream = open_stream
         self._session = HostSession(secrets.randbelow((1 << 32) - 1) + 1, token, timeout=timeout)
+        self._end = math.inf  # of all patience, once the link is being closed
         self._stream: Stream | None = open_stream()
         try:
             self._session.connect(self._clock.now())
@@ -117,25 +119,23 @@ class BoardLink:
 
     def ground(self) -> None:
         """Ground all lines; requests that are not complete are aborted."""
-        self._finish(self._session.ground(self._clock.now()), None)
+        self._finish(self._session.ground(self._clock.now()))
 
     def close(self) -> None:
         """GROUND, BYE, and release the stream; best effort, a second call does nothing."""
         if self._stream is None:
             return
-        deadline = self._clock.now() + FAREWELL
+        self._end = self._clock.now() + FAREWELL
         try:
             self._session.ground(self._clock.now())
-            self._finish(self._session.bye(self._clock.now()), deadline)
+            self._finish(self._session.bye(self._clock.now()))
         except (LinkError, BoardError):
             pass  # the board's watchdog grounds what we cannot
         finally:
             self._drop_stream()
 
-    def _finish(self, key: int, deadline: float | None) -> None:
-        while self._session.take(key) is None:
-            if deadline is not None and self._clock.now() > deadline:
-                return
+    def _finish(self, key: int) -> None:
+        while self._session.take(key) is None and self._clock.now() < self._end:
             self._turn()
 
     def _turn(self) -> None:
@@ -158,7 +158,7 @@ class BoardLink:
     def _reopen(self, error: LinkError) -> None:
         """Open the stream again, until the session's patience ends."""
         self._drop_stream()
-        while not self._session.expired(self._clock.now()):
+        while not self._session.expired(now := self._clock.now()) and now < self._end:
             try:
                 self._stream = self._open_stream()
             except LinkError as again:
