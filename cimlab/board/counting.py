@@ -1,4 +1,8 @@
-"""A HAL that counts pulses, refuses what the devices do not stand, and survives a grounding."""
+"""A HAL that counts pulses, refuses what the devices do not stand, and survives a grounding.
+
+Limits are compared in codes and ticks, rounded to the nearest as requests are: a request for just
+the limit is allowed, one code more is not.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,6 @@ from cimlab.wire.status import Status
 from cimlab.wire.verbs import AVERAGES_MAX
 
 from .hal import BoardHal, Codes8, HalInfo
-
-SLACK = 1 + 1e-6
-"""Limits are compared with this factor: ticks and float32 round."""
 
 
 class CountingHal:
@@ -62,7 +63,7 @@ class CountingHal:
     def configure(self, v_read: float, i_read: float, i_vmm: Sequence[float]) -> None:
         """See BoardHal; LimitError beyond the limits."""
         # comparisons are written so that NaN fails them
-        if not 0 < v_read <= self.limits.v_read * SLACK:
+        if not 0 < v_read <= self.limits.v_read:
             raise LimitError(f"v_read {v_read} V is not in 0 .. {self.limits.v_read} V")
         if not all(0 < i < np.inf for i in (i_read, *i_vmm)):
             raise LimitError("ADC full scales must be positive")
@@ -122,7 +123,11 @@ class CountingHal:
     def check_pulse(self, codes: NDArray[np.int16], ticks: int, counts: NDArray[np.uint16]) -> None:
         """Refuse a pulse beyond the limits with LimitError."""
         limits, info = self.limits, self._info
-        if not limits.width_min / SLACK <= ticks * info.tick <= limits.width_max * SLACK:
+        if (
+            not _nearest(limits.width_min, info.tick)
+            <= ticks
+            <= _nearest(limits.width_max, info.tick)
+        ):
             raise LimitError(
                 f"width {ticks * info.tick:g} s is not in "
                 f"{limits.width_min:g} .. {limits.width_max:g} s"
@@ -133,7 +138,7 @@ class CountingHal:
         low, high = int(codes.min()), int(codes.max())
         if max(high, -low) > scaling.PULSE_CODE_MAX:
             raise LimitError(f"pulse codes go to +-{scaling.PULSE_CODE_MAX}")
-        if not (high * lsb <= limits.v_set * SLACK and -low * lsb <= limits.v_reset * SLACK):
+        if high > _nearest(limits.v_set, lsb) or -low > _nearest(limits.v_reset, lsb):
             raise LimitError(
                 f"amplitudes {low * lsb:.4g} .. {high * lsb:.4g} V are not in "
                 f"{-limits.v_reset} .. {limits.v_set} V"
@@ -151,8 +156,8 @@ class CountingHal:
             self._hal.gate(self._gate)
             self._grounded = False
 
-    def _code_max(self) -> float:
-        return min(self._top, self.limits.v_read * SLACK / self._v_read * self._top)
+    def _code_max(self) -> int:
+        return min(self._top, _nearest(self.limits.v_read, self._v_read / self._top))
 
     def _check_code(self, code: int) -> None:
         if code > self._code_max():
@@ -164,6 +169,11 @@ class CountingHal:
     def _check_cells(self, cells: Addresses) -> None:
         if cells.size and not (cells[0] >= 0 and cells[-1] < self._size):
             raise BoardError(Status.ADDRESS, f"this array has cells 0 .. {self._size - 1}")
+
+
+def _nearest(limit: float, unit: float) -> int:
+    """A limit in codes: what a host gets that asks for just the limit."""
+    return round(limit / unit)
 
 
 def check_vmm(
