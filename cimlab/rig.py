@@ -32,8 +32,6 @@ from cimlab.core.station import (
 from cimlab.core.tap import Ledger, Tapped
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
-from cimlab.mock_hw.board import Chip
-from cimlab.mock_hw.devices import device
 from cimlab.wire.host_session import LinkStatistics
 
 _READY_SECONDS = 60.0
@@ -159,6 +157,10 @@ class StationArray(Guarded):
 def _hardware(connection: ModelArray | TcpBoard | SerialBoard) -> CimArray:
     match connection:
         case ModelArray():
+            # compiled physics: not loaded by a host that only talks to a board
+            from cimlab.mock_hw.board import Chip
+            from cimlab.mock_hw.devices import device
+
             chip = Chip(
                 device(connection.device),
                 connection.tiles,

@@ -35,6 +35,8 @@ def board(
     json_: Json = False,
 ) -> None:
     """Run an emulated board until SIGTERM or Ctrl-C; says where it listens once it is ready."""
+    from threadpoolctl import threadpool_limits
+
     from cimlab.mock_hw.board import Chip, run_board
     from cimlab.mock_hw.devices import device as model
     from cimlab.protocols.jobs import JOBS
@@ -42,6 +44,7 @@ def board(
     def ready(address: str) -> None:
         console.result({"ready": True, "address": address}, f"listening on {address}")
 
+    threadpool_limits(1)  # as in a host that trains: the same bits with any number of cores
     run_board(
         Chip(model(device), tiles, rows, cols, seed),
         listen=listen,

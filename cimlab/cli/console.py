@@ -58,11 +58,13 @@ class _TqdmHandler(logging.Handler):
 
 
 @contextmanager
-def progress(total: int, unit: str) -> Iterator[Any]:
-    """A progress bar on standard error; silent where that is not a terminal."""
+def progress(total: int, done: int = 0) -> Iterator[Any]:
+    """A progress bar of batches on standard error; silent where that is not a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=unit, file=sys.stderr, disable=None, leave=False) as bar:
+    with tqdm(
+        total=total, initial=done, unit="batch", file=sys.stderr, disable=None, leave=False
+    ) as bar:
         yield bar
 
 

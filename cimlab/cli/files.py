@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,13 @@ def station_facts(station: Station) -> dict[str, Any]:
         "limits": station.limits.model_dump(mode="json", exclude_unset=True),
         "converters": station.converters.model_dump(mode="json", exclude_unset=True),
     }
+
+
+def recorded_station(facts: Mapping[str, Any]) -> Station:
+    """The station back from what `station_facts` kept of it."""
+    from cimlab.core.station import Station
+
+    return Station.model_validate(dict(facts))
 
 
 def check_map_file(path: Path) -> None:

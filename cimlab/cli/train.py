@@ -1,9 +1,103 @@
-"""stub"""
+"""`cimlab train`: networks with their forward VMMs on the array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cimlab.core.errors import ConfigError
+
+from . import files
+from .console import console
+from .options import Json, Out
 
 
-def train() -> None:
-    """Stub."""
+def lenet(
+    context: typer.Context,
+    station: Annotated[
+        str | None,
+        typer.Option(
+            help="A station file (TOML), or model:, mock:, tcp://host:port, serial://port "
+            "[default: mock:, or the resumed run's]."
+        ),
+    ] = None,
+    mode: Annotated[
+        Literal["mixed", "naive", "fp32"] | None,
+        typer.Option(help="mixed precision; every update at once; or no array [default: mixed]."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of initial parameters and batches [default: 0].")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs [default: 13].")] = None,
+    batches: Annotated[
+        int | None, typer.Option(help="Random batches an epoch [default: 400].")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate of AdamW [default: 0.004].")
+    ] = None,
+    schedule: Annotated[
+        Literal["constant", "cosine"] | None,
+        typer.Option(help="Of the learning rate over the run [default: constant]."),
+    ] = None,
+    on_chip: Annotated[
+        str | None, typer.Option(help="Layers on the array, of conv1,conv2,fc [default: all].")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Least change worth a write, share of the range [default: 1/3]."),
+    ] = None,
+    remainder: Annotated[
+        Literal["keep", "discard"] | None,
+        typer.Option(help="Of an accumulator after a write [default: discard]."),
+    ] = None,
+    master: Annotated[
+        Literal["ideal", "readback"] | None,
+        typer.Option(help="W_FP after a write: as wanted, or as read [default: ideal]."),
+    ] = None,
+    program: Annotated[
+        Literal["write-verify", "ispp", "blind"] | None,
+        typer.Option(help="How cells are written [default: write-verify]."),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Continue the run of this file, as it was planned.")
+    ] = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Train the paper's LeNet on MNIST; the defaults are the paper's recipe."""
+    from . import training
+
+    elsewhere = ("station", "resume", "out", "json_")
+    given = {k: v for k, v in context.params.items() if v is not None and k not in elsewhere}
+    if resume is not None:
+        if given or out is not None:
+            extra = ", ".join(given or ["out"])
+            raise ConfigError(f"--resume continues a run as it was planned; leave out: {extra}")
+        data = training.resume_run(resume, station)
+    else:
+        if on_chip is not None:
+            given["on_chip"] = tuple(on_chip.split(","))
+        data = training.start_run(
+            training.recipe(given), station or "mock:", out or files.run_file("train")
+        )
+    console.result(data, summary(data))
 
 
-def lenet() -> None:
-    """Stub."""
+def summary(data: dict[str, Any]) -> str:
+    """A training's result for people."""
+    link = data["link"]
+    lines = [
+        f"accuracy   {100 * data['test_accuracy']:.2f} % on 10,000 test images "
+        f"(best epoch {100 * data['test_accuracy_best']:.2f} %)",
+        f"writes     {data['updates_per_weight']:.2f} a weight",
+        f"time       {sum(epoch['seconds'] for epoch in data['epochs']):.1f} s "
+        f"for {len(data['epochs'])} epochs",
+    ]
+    if link:
+        lines.append(
+            f"link       {link['frames']:,} frames, {link['bytes_out'] / 1e6:.1f} MB out, "
+            f"{link['bytes_in'] / 1e6:.1f} MB in, {link['retries']} retries"
+        )
+    return "\n".join([*lines, f"run file   {data['run_file']}"])

@@ -34,7 +34,7 @@ def curves(run: RunReader, path: str | os.PathLike[str]) -> None:
     accuracy.legend()
     loss.plot(number, run.column("epochs", "loss"), "o-")
     loss.set_ylabel("mean training loss (nats)")
-    updates.plot(number, run.column("epochs", "device_updates"), "o-", label="cells reprogrammed")
+    updates.plot(number, run.column("epochs", "device_updates"), "o-", label="cells written")
     updates.plot(number, run.column("epochs", "pulses"), "s:", label="pulses")
     updates.set_ylabel("count an epoch")
     updates.set_ylim(bottom=0)

@@ -117,6 +117,7 @@ def _session(group: h5py.Group) -> dict[str, Any]:
     facts = {key: group.attrs[key] for key in group.attrs}
     facts["versions"] = json.loads(facts["versions"])
     facts["git_dirty"] = bool(facts["git_dirty"])
+    facts["moved_cells"] = int(facts["moved_cells"])
     return facts
 
 

@@ -93,8 +93,13 @@ class RunWriter:
         return cls(_publish(target), started)
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str], spec: ArraySpec) -> Self:
+    def resume(cls, path: str | os.PathLike[str], spec: ArraySpec, moved: int = 0) -> Self:
         """Continue a run from its last checkpoint; rows written after it are dropped.
+
+        Args:
+            path: The run file; RecordError if it holds no checkpoint, or one of another array.
+            spec: The array that the run continues on.
+            moved: Cells found to have moved since the checkpoint, for the session's record.
 
         HDF5 refuses to reopen for writing a file whose SWMR writer was killed (its superblock
         still says "being written"), and a file in SWMR mode takes no new session group. So the
@@ -106,6 +111,9 @@ class RunWriter:
             found = checkpoint.read(old)
             if found is None:
                 raise RecordError(f"{target} holds no checkpoint to resume from")
+            shape = tuple(json.loads(old.attrs["spec"])[size] for size in ("tiles", "rows", "cols"))
+            if shape != spec.shape:
+                raise RecordError(f"{target} is of an array {shape}, this one is {spec.shape}")
             rows: dict[str, int] = found[1]["rows"]
             started = float(old.attrs["started"])
             with _build(target) as file:
@@ -116,7 +124,7 @@ class RunWriter:
                     for column in columns:
                         file[table][column].resize(rows[table], axis=0)
                 file["status"][...] = STATUS.index("running")
-                _add_session(file, spec)
+                _add_session(file, spec, moved)
         return cls(_publish(target), started)
 
     def append(self, table: str, **values: ArrayLike) -> None:
@@ -250,7 +258,7 @@ def _make_table(
         dataset.attrs.update({"unit": column.unit, "description": column.description})
 
 
-def _add_session(file: h5py.File, spec: ArraySpec) -> None:
+def _add_session(file: h5py.File, spec: ArraySpec, moved: int = 0) -> None:
     """A group for this process: the first of a run, or one that resumes it."""
     sessions = file.require_group("sessions")
     commit, dirty = provenance.git_state()
@@ -263,5 +271,6 @@ def _add_session(file: h5py.File, spec: ArraySpec) -> None:
             "program": Path(sys.argv[0]).name,
             "identity": spec.identity,
             "origin": spec.origin,
+            "moved_cells": moved,
         }
     )

@@ -32,7 +32,7 @@ def state(number: int) -> dict[str, np.ndarray[Any, Any]]:
 def add_epoch(run: RunWriter, number: int) -> None:
     """Ten steps, an epoch, a map and a checkpoint, all derived from number."""
     for step in range(10 * number - 9, 10 * number + 1):
-        run.append("steps", step=step, loss=1 / step, device_updates=3, pulses=9, saturated=0.0)
+        run.append("steps", step=step, loss=1 / step, weight_updates=2, device_updates=3, pulses=9, saturated=0.0)
     run.append(
         "epochs",
         step=10 * number,
@@ -40,6 +40,7 @@ def add_epoch(run: RunWriter, number: int) -> None:
         accuracy=1 - 0.5**number,
         accuracy_2560=1 - 0.6**number,
         loss=1 / number,
+        weight_updates=20,
         device_updates=30,
         pulses=90,
         seconds=1.5,

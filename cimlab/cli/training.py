@@ -1,0 +1,228 @@
+"""Trainings into run files: start one, resume one. Imported when a command trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from threadpoolctl import threadpool_limits
+
+from cimlab import records
+from cimlab.core.array import ArraySpec, Limits
+from cimlab.core.errors import ConfigError, RecordError
+from cimlab.core.station import load_station
+from cimlab.records import Header, RunReader, RunWriter
+from cimlab.rig import StationArray, open_array
+from cimlab.training.data import load_mnist
+from cimlab.training.events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
+from cimlab.training.loop import Training
+from cimlab.training.recipe import Recipe
+from cimlab.training.updater import Update
+
+from . import files
+from .console import log, progress
+
+# The network is small: threads only get into each other's way, and the board wants the other
+# core. It also makes the bits the same on machines with more cores.
+torch.set_num_threads(1)
+threadpool_limits(1)
+
+_NO_ARRAY = ArraySpec(1, 1, 1, 1, 1, Limits(), "none", "emulated", "FP32 on the host, no array")
+
+
+def recipe(given: Mapping[str, Any]) -> Recipe:
+    """The plan of a run; ConfigError says what is wrong with it."""
+    try:
+        return Recipe.model_validate(dict(given))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(wrong) from error
+
+
+def start_run(plan: Recipe, station: str, file: Path) -> dict[str, Any]:
+    """Train from the beginning into a new run file; returns the result as plain data."""
+    where = None if plan.mode == "fp32" else load_station(station)
+    images = load_mnist()
+    with ExitStack() as stack:
+        array = stack.enter_context(open_array(where)) if where else None
+        training = Training(plan, array, images)
+        header = Header(
+            kind="train",
+            spec=array.spec if array else _NO_ARRAY,
+            station=files.station_facts(where) if where else {},
+            plan=plan.model_dump(mode="json"),
+            seeds={"training": plan.seed},
+        )
+        run = stack.enter_context(RunWriter.create(file, header, training.state()[0]))
+        _follow(training, array, run, file)
+        return _result(training, array, file)
+
+
+def resume_run(file: Path, station: str | None) -> dict[str, Any]:
+    """Continue the run of a file from its last checkpoint; returns the result as plain data.
+
+    Args:
+        file: The run file.
+        station: Where the array is now; None for where it was.
+    """
+    with records.load(file) as before:
+        found = before.checkpoint()
+        if before.kind != "train" or found is None:
+            raise RecordError(f"{file} holds no training that could be resumed")
+        plan = recipe(before.plan)
+        where = None
+        if plan.mode != "fp32":
+            where = load_station(station) if station else files.recorded_station(before.station)
+        counts = _last_counts(before)
+    images = load_mnist()
+    with ExitStack() as stack:
+        array = stack.enter_context(open_array(where)) if where else None
+        if array is not None:
+            _count_on(array, counts)
+        training = Training(plan, array, images)
+        moved = training.restore(*found).moved
+        spec = array.spec if array else _NO_ARRAY
+        run = stack.enter_context(RunWriter.resume(file, spec, len(moved)))
+        _follow(training, array, run, file)
+        return _result(training, array, file) | {"moved_cells": len(moved)}
+
+
+def _last_counts(run: RunReader) -> dict[str, Any]:
+    """Pulses and reads a cell at the last map, (tiles, rows, cols); empty without a map."""
+    last = slice(-1, None)
+    if not run.rows("maps"):
+        return {}
+    return {name: run.column("maps", name, last)[0] for name in ("pulses", "reads")}
+
+
+def _count_on(array: StationArray, counts: Mapping[str, Any]) -> None:
+    """Let the ledger go on where the run stopped; a board that counts knows its pulses itself."""
+    if counts:
+        array.ledger.reads += counts["reads"]
+        if "counters" not in array.spec.capabilities:
+            array.ledger.pulses += counts["pulses"]
+
+
+def _follow(training: Training, array: StationArray | None, run: RunWriter, file: Path) -> None:
+    """Train to the end; every event goes to the run file, the progress bar or the log."""
+    steps = training.recipe.steps
+    try:
+        with closing(training.events()) as events, progress(steps, training.step) as bar:
+            for event in events:
+                if isinstance(event, StepDone):
+                    bar.update(1)
+                _record(event, run)
+                _tell(event, training)
+                if isinstance(event, Prepared | EpochDone):
+                    _checkpoint(training, array, run)
+    except BaseException:
+        log.warning("stopped; continue with: cimlab train lenet --resume %s", file)
+        raise
+
+
+def _record(event: Event, run: RunWriter) -> None:
+    match event:
+        case StepDone():
+            run.append(
+                "steps",
+                step=event.step,
+                loss=event.loss,
+                saturated=event.saturated,
+                **_updates(event.update),
+            )
+        case EpochDone():
+            run.append(
+                "epochs",
+                step=event.step,
+                number=event.number,
+                accuracy=event.accuracy,
+                accuracy_2560=event.accuracy_2560,
+                loss=event.loss,
+                seconds=event.seconds,
+                **_updates(event.update),
+            )
+
+
+def _updates(update: Update) -> dict[str, int]:
+    return {
+        "weight_updates": update.weights,
+        "device_updates": update.devices,
+        "pulses": update.pulses,
+    }
+
+
+def _tell(event: Event, training: Training) -> None:
+    match event:
+        case Prepared(weights=weights, written=written):
+            log.info("%d weights placed, %.1f pulses each", weights, written.pulses / weights)
+        case Resumed(step=step, moved=moved):
+            log.info("resumed after %d batches; %d cells have moved since", step, len(moved))
+        case Calibrated():
+            log.debug("calibrated: residual %.3g uA", 1e6 * event.residual)
+        case EpochDone():
+            log.info(
+                "epoch %d of %d: loss %.3f, accuracy %.2f %%, %d devices written, %.1f s",
+                event.number,
+                training.recipe.epochs,
+                event.loss,
+                100 * event.accuracy,
+                event.update.devices,
+                event.seconds,
+            )
+
+
+def _checkpoint(training: Training, array: StationArray | None, run: RunWriter) -> None:
+    """Store where the training is, and the map that this had to read anyway."""
+    arrays, info = training.state()
+    if array is not None and training.updater is not None:
+        current = np.full(array.spec.size, np.nan)
+        current[training.updater.cells] = arrays["current"]
+        run.append(
+            "maps",
+            step=training.step,
+            v_read=array.converters.v_read,
+            current=current.reshape(array.spec.shape),
+            pulses=array.ledger.pulses,
+            reads=array.ledger.reads,
+        )
+    run.checkpoint(arrays, info)
+
+
+def _result(training: Training, array: StationArray | None, file: Path) -> dict[str, Any]:
+    """What `cimlab train --json` prints; the epochs are all of the file's, resumed or not."""
+    with records.load(file) as run:
+        columns = {
+            name: run.column("epochs", name).tolist()
+            for name in records.TABLES["epochs"]
+            if name not in ("time", "step")
+        }
+    epochs = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return {
+        "test_accuracy": columns["accuracy"][-1],
+        "test_accuracy_best": max(columns["accuracy"]),
+        "test_accuracy_paper_2560": columns["accuracy_2560"][-1],
+        "epochs": epochs,
+        "updates_per_weight": training.updates_per_weight,
+        "mode": training.recipe.mode,
+        "seed": training.recipe.seed,
+        "station": array.station.text if array else None,
+        "link": asdict(array.link) if array and array.link else None,
+        "pulses_differ": _audit(array) if array else 0,
+        "run_file": str(file),
+    }
+
+
+def _audit(array: StationArray) -> int:
+    """Cells whose pulses the board has counted otherwise than the host."""
+    if "counters" not in array.spec.capabilities:
+        return 0
+    differ = len(array.ledger.differs(array.counters()))
+    if differ:
+        log.warning("%d cells: the board has counted other pulses than the host", differ)
+    return differ
