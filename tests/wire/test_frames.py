@@ -1,0 +1,128 @@
+"""Frames: whatever arrives, good frames are found and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from cobs import cobs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cimlab.wire.frames import HEADER, OVERHEAD, Frame, FrameDecoder, Kind, Verb, encode
+
+payloads = st.binary(max_size=1200) | st.integers(0, 1200).map(lambda n: b"\0" * n)
+frames = st.tuples(
+    st.integers(0, 255),
+    st.integers(0, 255),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+    payloads,
+    st.integers(0, 255),
+)
+
+
+def whole(frame: Frame | None) -> tuple[int, int, int, int, bytes, int]:
+    assert frame is not None
+    return frame.kind, frame.verb, frame.session, frame.seq, bytes(frame.payload), frame.flags
+
+
+def coded(frame: tuple[int, int, int, int, bytes, int]) -> bytes:
+    kind, verb, session, seq, payload, flags = frame
+    return encode(kind, verb, session, seq, [payload], flags)
+
+
+@given(st.lists(frames, max_size=5), st.lists(st.integers(1, 400), min_size=1, max_size=20))
+def test_frames_survive_any_cutting_of_the_stream(
+    sent: list[tuple[int, int, int, int, bytes, int]], steps: list[int]
+) -> None:
+    stream = b"".join(coded(frame) for frame in sent)
+    decoder, got, start, k = FrameDecoder(), [], 0, 0
+    while start < len(stream):
+        step = steps[k % len(steps)]
+        got += [whole(frame) for frame in decoder.feed(stream[start : start + step])]
+        start, k = start + step, k + 1
+    assert got == sent
+    assert decoder.broken == 0
+
+
+@given(frames, st.binary(max_size=300), frames)
+def test_garbage_costs_at_most_the_frame_it_hits(
+    first: tuple[int, int, int, int, bytes, int],
+    garbage: bytes,
+    second: tuple[int, int, int, int, bytes, int],
+) -> None:
+    stream = garbage + b"\0" + coded(first) + garbage + b"\0" + coded(second)
+    good = [whole(frame) for frame in FrameDecoder().feed(stream) if frame is not None]
+    assert good == [first, second]
+
+
+@given(frames, st.data())
+def test_no_single_flipped_bit_passes(
+    frame: tuple[int, int, int, int, bytes, int], data: st.DataObject
+) -> None:
+    coded_frame = bytearray(coded(frame))
+    bit = data.draw(st.integers(0, 8 * len(coded_frame) - 1))
+    coded_frame[bit // 8] ^= 1 << bit % 8
+    assert all(got is None for got in FrameDecoder().feed(bytes(coded_frame) + b"\0"))
+
+
+def test_a_frame_holds_no_zero_but_its_end() -> None:
+    frame = encode(Kind.REQUEST, Verb.VMM, 1, 2, [bytes(1000), np.zeros(9, "<u2")])
+    assert frame.index(0) == len(frame) - 1
+
+
+def test_empty_frames_are_ignored() -> None:
+    decoder = FrameDecoder()
+    assert list(decoder.feed(b"\0\0\0")) == []
+    assert decoder.broken == 0
+
+
+def test_pieces_are_joined() -> None:
+    together = encode(1, 2, 3, 4, [b"abc", memoryview(b"de"), np.array([0x6766], "<u2")])
+    assert together == encode(1, 2, 3, 4, [b"abcdefg"])
+
+
+@pytest.mark.parametrize("size", [0, 3, OVERHEAD - 1])
+def test_bodies_shorter_than_a_header_are_broken(size: int) -> None:
+    body = b"\1" * max(0, size - 4)
+    body = (body + zlib.crc32(body).to_bytes(4, "little"))[:size]
+    decoder = FrameDecoder()
+    assert list(decoder.feed(cobs.encode(body) + b"\0")) == [None]
+    assert decoder.broken == 1
+
+
+@pytest.mark.parametrize("fill", [b"\0", b"\1"])
+def test_max_frame_is_a_limit_of_the_body(fill: bytes) -> None:
+    longest = encode(0, 1, 2, 3, [fill * (500 - OVERHEAD)])
+    longer = encode(0, 1, 2, 3, [fill * (501 - OVERHEAD)])
+    decoder = FrameDecoder(max_frame=500)
+    assert [frame is None for frame in decoder.feed(longest + longer + longest)] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_an_endless_frame_is_not_kept() -> None:
+    decoder = FrameDecoder(max_frame=500)
+    for _ in range(100):
+        assert list(decoder.feed(b"\1" * 100)) == []
+    assert sum(map(len, decoder._chunks)) == 0
+    good = encode(0, 1, 2, 3, [b"x"])
+    assert [frame is None for frame in decoder.feed(b"\0" + good)] == [True, False]
+
+
+def test_reset_forgets_half_a_frame() -> None:
+    decoder = FrameDecoder()
+    good = encode(0, 1, 2, 3, [b"x"])
+    assert list(decoder.feed(good[:9])) == []
+    decoder.reset()
+    assert [frame is None for frame in decoder.feed(good)] == [False]
+
+
+def test_the_payload_is_a_view_of_the_decoded_frame() -> None:
+    (frame,) = FrameDecoder().feed(encode(0, 1, 2, 3, [b"abcd"]))
+    assert frame is not None
+    assert len(frame.payload.obj) == HEADER.size + 4 + 4
