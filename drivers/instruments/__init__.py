@@ -1,0 +1,54 @@
+"""Instrument drivers over PyVISA, in the roles that a bench is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cimlab.core.errors import ConfigError
+from cimlab.drivers.instruments.base import Instrument
+from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
+from cimlab.drivers.instruments.link import Link, VisaLink
+from cimlab.drivers.instruments.roles import (
+    Crosspoint,
+    PulseGenerator,
+    Role,
+    Samples,
+    SourceMeter,
+    SwitchMatrix,
+)
+
+__all__ = [
+    "DRIVERS",
+    "Crosspoint",
+    "Instrument",
+    "Link",
+    "PulseGenerator",
+    "Role",
+    "Samples",
+    "SourceMeter",
+    "SwitchMatrix",
+    "VisaLink",
+    "open_instrument",
+]
+
+DRIVERS: Mapping[str, type[Instrument]] = {
+    "keithley2400": Keithley2400,
+    "keithley2450": Keithley2450,
+}
+
+
+def open_instrument(name: str, resource: str, visa: str = "@py") -> Instrument:
+    """Connect to an instrument by its driver's name.
+
+    Args:
+        name: One of DRIVERS.
+        resource: VISA resource name.
+        visa: PyVISA backend, see VisaLink.
+
+    Raises:
+        ConfigError: No such driver, or another instrument at the address.
+        LinkError: Nothing answers there.
+    """
+    if name not in DRIVERS:
+        raise ConfigError(f"unknown instrument {name!r}; there are {', '.join(DRIVERS)}")
+    return DRIVERS[name].open(resource, visa)

@@ -1,0 +1,200 @@
+"""Keithley SourceMeters that speak SCPI: 2450 and 2400."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimlab.core.errors import ConfigError, InstrumentError, LimitError
+from cimlab.drivers.instruments.base import Choice, Instrument, Number, Switch
+from cimlab.drivers.instruments.roles import Samples
+
+LIST_MAX = 100
+"""Values a list command takes; longer lists are appended."""
+DWELL_MAX = 999.9999
+FUNCTIONS = {"voltage": "VOLT", "current": "CURR"}
+COMPLIANCE = 1 << 3
+"""Bit of the 2400's status element: the source was in compliance."""
+
+
+class Keithley2450(Instrument):
+    """2450 with its SCPI command set, as a SourceMeter (reference manual 2450-901-01)."""
+
+    model = r"MODEL 2450\b"
+
+    source_function = Choice("SOUR:FUNC", FUNCTIONS)
+    sense_function = Choice(
+        "SENS:FUNC",
+        {"voltage": '"VOLT:DC"', "current": '"CURR:DC"', "resistance": '"RES"'},
+    )
+    voltage = Number("SOUR:VOLT", -210, 210, "V", "level")
+    voltage_range = Number("SOUR:VOLT:RANG", 0.02, 200, "V", "source range")
+    current_limit = Number("SOUR:VOLT:ILIM", 1e-9, 1.05, "A", "compliance")
+    current_range = Number("SENS:CURR:RANG", 1e-8, 1, "A", "measuring range")
+    current_autorange = Switch("SENS:CURR:RANG:AUTO", "measuring range by itself")
+    nplc = Number("SENS:CURR:NPLC", 0.01, 10, "power line cycles", "integration time")
+    off_state = Choice(
+        "OUTP:VOLT:SMOD",
+        {"normal": "NORM", "zero": "ZERO", "high-impedance": "HIMP", "guard": "GUAR"},
+    )
+    output = Switch("OUTP", "output")
+
+    @property
+    def v_max(self) -> float:
+        """See SourceMeter."""
+        return 210.0
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the current limit is in force now."""
+        return self.query("SOUR:VOLT:ILIM:TRIP?").strip() == "1"
+
+    def prepare(self) -> None:
+        """Defaults, voltage sourced, current measured; off means disconnected."""
+        language = self.query("*LANG?").strip()
+        if language != "SCPI":
+            raise ConfigError(f"this 2450 speaks {language}; choose SCPI in its settings menu")
+        with self.settings():
+            self.send("*CLS", "*RST")
+            self.source_function = "voltage"
+            self.sense_function = "current"
+            self.off_state = "high-impedance"
+
+    def apply(self, v: float, i_comp: float) -> None:
+        """See SourceMeter."""
+        with self.settings():
+            self.current_limit = i_comp
+            self.voltage = v
+            self.output = True
+
+    def measure(self, count: int = 1) -> Samples:
+        """See SourceMeter: one trigger and one read-back, however many."""
+        self.send("TRAC:CLE 'defbuffer1'", f"SENS:COUN {count}", "TRAC:TRIG 'defbuffer1'")
+        return self._fetch(count)
+
+    def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
+        """See SourceMeter; the device stays at each level until it has been measured too."""
+        _check_sweep(v, 210.0, dwell)
+        with self.settings():
+            self.current_limit = i_comp
+            self.send(
+                *_list_commands("SOUR:LIST:VOLT", v),
+                "SENS:COUN 1",
+                f"SOUR:SWE:VOLT:LIST 1, {dwell:.9g}, 1, OFF, 'defbuffer1'",
+                "INIT",
+                "*WAI",
+            )
+        samples = self._fetch(v.size)
+        self.off()
+        return samples
+
+    def off(self) -> None:
+        """Output off."""
+        self.output = False
+
+    def _fetch(self, count: int) -> Samples:
+        """Read buffered currents with their source values; SOURSTAT bit 3 is the limit."""
+        table = np.array(
+            self.numbers(f"TRAC:DATA? 1, {count}, 'defbuffer1', SOUR, READ, SOURSTAT")
+        ).reshape(-1, 3)
+        if table.shape[0] != count:
+            raise InstrumentError("TRAC:DATA?", f"{table.shape[0]} readings instead of {count}")
+        return Samples(table[:, 0], table[:, 1], table[:, 2].astype(int) & 8 != 0)
+
+
+class Keithley2400(Instrument):
+    """2400 family as a SourceMeter (user's manual 2400S-900-01)."""
+
+    model = r"MODEL 24[0-4]0\b"
+
+    source_function = Choice("SOUR:FUNC", FUNCTIONS)
+    voltage = Number("SOUR:VOLT", -210, 210, "V", "level")
+    voltage_mode = Choice("SOUR:VOLT:MODE", {"fixed": "FIX", "list": "LIST", "sweep": "SWE"})
+    compliance = Number("SENS:CURR:PROT", 1e-9, 1.05, "A", "current compliance")
+    current_range = Number("SENS:CURR:RANG", 0, 1.05, "A", "measuring range")
+    current_autorange = Switch("SENS:CURR:RANG:AUTO", "measuring range by itself")
+    nplc = Number("SENS:CURR:NPLC", 0.01, 10, "power line cycles", "integration time")
+    delay = Number("SOUR:DEL", 0, DWELL_MAX, "s", "wait between sourcing and measuring")
+    trigger_count = Number("TRIG:COUN", 1, 2500, "", "cycles of one trigger")
+    off_state = Choice(
+        "OUTP:SMOD",
+        {"normal": "NORM", "zero": "ZERO", "high-impedance": "HIMP", "guard": "GUAR"},
+    )
+    output = Switch("OUTP", "output")
+
+    @property
+    def v_max(self) -> float:
+        """See SourceMeter."""
+        return 210.0
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the compliance is in force now."""
+        return self.query("SENS:CURR:PROT:TRIP?").strip() == "1"
+
+    def prepare(self) -> None:
+        """Defaults, voltage sourced, voltage and current measured; off means disconnected."""
+        with self.settings():
+            self.send("*CLS", "*RST")
+            self.source_function = "voltage"
+            self.send("SENS:FUNC 'VOLT','CURR'", "FORM:ELEM VOLT,CURR,STAT")
+            self.off_state = "high-impedance"
+
+    def apply(self, v: float, i_comp: float) -> None:
+        """See SourceMeter."""
+        with self.settings():
+            self.compliance = i_comp
+            self.voltage = v
+            self.output = True
+
+    def measure(self, count: int = 1) -> Samples:
+        """See SourceMeter."""
+        self.trigger_count = count
+        return self._read(count)
+
+    def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
+        """See SourceMeter; at most 2500 points."""
+        _check_sweep(v, 210.0, dwell)
+        with self.settings():
+            self.compliance = i_comp
+            self.delay = dwell
+            self.trigger_count = v.size
+            self.send(*_list_commands("SOUR:LIST:VOLT", v))
+            self.voltage_mode = "list"
+            self.output = True
+        try:
+            return self._read(v.size)
+        finally:
+            with self.settings():
+                self.off()
+                self.voltage_mode = "fixed"
+                self.send("SOUR:DEL:AUTO 1")
+
+    def off(self) -> None:
+        """Output off."""
+        self.output = False
+
+    def _read(self, count: int) -> Samples:
+        table = np.array(self.numbers("READ?")).reshape(-1, 3)
+        if table.shape[0] != count:
+            raise InstrumentError("READ?", f"{table.shape[0]} readings instead of {count}")
+        return Samples(table[:, 0], table[:, 1], table[:, 2].astype(int) & COMPLIANCE != 0)
+
+
+def _check_sweep(v: NDArray[np.float64], v_max: float, dwell: float) -> None:
+    if v.ndim != 1 or not 1 <= v.size <= 2500:
+        raise LimitError(f"a sweep has 1 to 2500 levels in one dimension, not shape {v.shape}")
+    if not np.abs(v).max() <= v_max:
+        raise LimitError(f"sweep levels must lie within {v_max:g} V")
+    if not 0 <= dwell <= DWELL_MAX:
+        raise LimitError(f"dwell {dwell:g} s is outside 0 .. {DWELL_MAX} s")
+
+
+def _list_commands(command: str, values: NDArray[np.float64]) -> list[str]:
+    """Commands that upload a list of any length."""
+    commands = []
+    for start in range(0, values.size, LIST_MAX):
+        tail = ":APP" if start else ""
+        texts = ",".join(f"{value:.7g}" for value in values[start : start + LIST_MAX])
+        commands.append(f"{command}{tail} {texts}")
+    return commands

@@ -1,0 +1,55 @@
+"""Emulated instruments on one shared device under test, good enough for other people's drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from cimlab.core.errors import ConfigError
+from cimlab.mock_hw.instruments.bench import INPUTS, Bench, Sample
+from cimlab.mock_hw.instruments.dut import Dut, Resistor, dut
+from cimlab.mock_hw.instruments.emulator import Emulator
+from cimlab.mock_hw.instruments.keithley2400 import Keithley2400
+from cimlab.mock_hw.instruments.keithley2450 import Keithley2450
+from cimlab.mock_hw.instruments.server import BenchServer, Transport
+
+__all__ = [
+    "EMULATORS",
+    "INPUTS",
+    "Bench",
+    "BenchServer",
+    "Dut",
+    "Emulator",
+    "Resistor",
+    "Sample",
+    "dut",
+    "serve",
+]
+
+EMULATORS: Mapping[str, Callable[[Bench], Emulator]] = {
+    "keithley2400": Keithley2400,
+    "keithley2450": Keithley2450,
+}
+MATRICES: frozenset[str] = frozenset()
+"""Those that stand between the others and the device under test."""
+
+
+def serve(
+    instruments: Sequence[str], device: str | Dut, transport: Transport = "tcp", seed: int = 0
+) -> BenchServer:
+    """Emulate a bench: these instruments, all on one device under test.
+
+    Args:
+        instruments: Names, as in EMULATORS.
+        device: A Dut, or its short form (see `dut`).
+        transport: "tcp" on the loopback address, or "pty".
+        seed: Decides the devices and their noise.
+
+    Raises:
+        ConfigError: An unknown name or device.
+    """
+    for name in instruments:
+        if name not in EMULATORS:
+            raise ConfigError(f"unknown instrument {name!r}; there are {', '.join(EMULATORS)}")
+    shared = dut(device, seed) if isinstance(device, str) else device
+    bench = Bench(shared, matrix=not MATRICES.isdisjoint(instruments))
+    return BenchServer(bench, {name: EMULATORS[name](bench) for name in instruments}, transport)

@@ -1,0 +1,37 @@
+"""A link that plays a datasheet: (command, reply) pairs in order, all of them consumed."""
+
+from cimlab.core.errors import LinkTimeout
+
+
+class Script:
+    """A Link; a reply of None is no reply."""
+
+    def __init__(self, *pairs):
+        self._pairs = list(pairs)
+        self._replies = []
+        self.closed = False
+
+    def write(self, message):
+        assert not self.closed
+        assert self._pairs, f"{message!r} is beyond the end of the script"
+        command, reply = self._pairs.pop(0)
+        assert message == command
+        if reply is not None:
+            self._replies.append(reply)
+
+    def read(self):
+        if not self._replies:
+            raise LinkTimeout("nothing to read")
+        return self._replies.pop(0)
+
+    def close(self):
+        self.closed = True
+
+    def more(self, *pairs):
+        """What follows; what was before must be consumed."""
+        self.done()
+        self._pairs += pairs
+
+    def done(self):
+        assert not self._pairs, f"never sent: {self._pairs}"
+        assert not self._replies, f"never read: {self._replies}"

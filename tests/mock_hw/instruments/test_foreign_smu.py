@@ -1,0 +1,130 @@
+"""Other people's SMU drivers, unmodified, in a typical session on the emulators over TCP."""
+
+import numpy as np
+import pytest
+from pymeasure.instruments.keithley import Keithley2400 as PyMeasure2400
+from pymeasure.instruments.keithley import Keithley2450 as PyMeasure2450
+from qcodes.instrument_drivers.Keithley import Keithley2400 as QCoDeS2400
+from qcodes.instrument_drivers.Keithley import Keithley2450 as QCoDeS2450
+
+from cimlab.mock_hw.instruments import serve
+
+OHM = 10e3
+LINES = {"visa_library": "@py", "read_termination": "\n", "write_termination": "\n"}
+
+
+@pytest.fixture
+def bench():
+    with serve(["keithley2400", "keithley2450"], f"resistor:{OHM}") as server:
+        yield server.resources
+
+
+@pytest.fixture
+def foreign(bench):
+    """Open a foreign driver, see at the end that the instrument met no error."""
+    opened = []
+
+    def open_one(kind, model):
+        if kind.__module__.startswith("qcodes"):
+            driver = kind(f"smu{len(opened)}", bench[model], visalib="@py")
+            opened.append((driver, driver.close))
+        else:
+            driver = kind(bench[model], **LINES)
+            opened.append((driver, driver.adapter.close))
+        return driver
+
+    yield open_one
+    for driver, close in opened:
+        assert driver.ask("SYST:ERR?").lstrip("+").startswith('0,"No error')
+        close()
+
+
+def test_pymeasure_2400(foreign):
+    smu = foreign(PyMeasure2400, "keithley2400")
+    smu.reset()
+    assert "MODEL 2400" in smu.id
+    assert smu.resistance == pytest.approx(OHM, rel=5e-3)
+    smu.source_mode = "voltage"
+    smu.source_voltage_range = 2
+    smu.compliance_current = 1e-4
+    smu.source_voltage = 0.5
+    smu.current_nplc = 0.1
+    smu.source_enabled = True
+    assert smu.current == pytest.approx(0.5 / OHM, rel=5e-3)
+    everything = smu.measure_all()
+    assert everything["resistance"] == pytest.approx(OHM, rel=5e-3)
+    assert everything["status"] & 8 == 0
+    smu.ramp_to_voltage(5, steps=3, pause=0)
+    everything = smu.measure_all()
+    assert everything["current"] == pytest.approx(1e-4, rel=1e-6)
+    assert everything["voltage"] == pytest.approx(1.0, rel=5e-3)
+    assert everything["status"] & 8 == 8
+    smu.source_voltage = 0.1
+    smu.config_buffer(4)
+    smu.start_buffer()
+    smu.wait_for_buffer(timeout=1, interval=0)
+    assert smu.buffer_data.size == 4 * 5
+    assert smu.mean_current == pytest.approx(0.1 / OHM, rel=5e-3)
+    assert smu.std_current == 0
+    assert smu.check_errors() == []
+    smu.shutdown()
+    assert not smu.source_enabled
+
+
+def test_qcodes_2400(foreign):
+    smu = foreign(QCoDeS2400, "keithley2400")
+    smu.mode("VOLT")
+    smu.compliancei(1e-3)
+    smu.volt(1.0)
+    smu.output(True)
+    assert smu.resistance() == pytest.approx(OHM, rel=5e-3)
+    assert smu.curr() == pytest.approx(1.0 / OHM, rel=5e-3)
+    assert smu.snapshot(update=True)["parameters"]["compliancei"]["value"] == 1e-3
+    smu.output(False)
+
+
+def test_pymeasure_2450(foreign):
+    smu = foreign(PyMeasure2450, "keithley2450")
+    smu.reset()
+    smu.apply_voltage(compliance_current=1e-3)
+    smu.source_voltage = 1
+    smu.measure_current(nplc=0.1)
+    smu.enable_source()
+    assert smu.current == pytest.approx(1 / OHM, rel=5e-3)
+    smu.measure_resistance()
+    assert smu.resistance == pytest.approx(OHM, rel=5e-3)
+    smu.apply_current(compliance_voltage=2)
+    smu.source_current = 1e-5
+    smu.measure_voltage()
+    smu.enable_source()
+    assert smu.voltage == pytest.approx(1e-5 * OHM, rel=5e-3)
+    assert smu.check_errors() == []
+    smu.disable_source()
+    assert not smu.source_enabled
+
+
+def test_qcodes_2450(foreign):
+    smu = foreign(QCoDeS2450, "keithley2450")
+    smu.reset()
+    smu.source.function("voltage")
+    smu.sense.function("current")
+    smu.source.limit(1e-4)
+    smu.source.voltage(0.2)
+    with smu.output_enabled.set_to(True):
+        assert smu.sense.current() == pytest.approx(0.2 / OHM, rel=5e-3)
+        assert not smu.source.limit_tripped()
+        smu.source.voltage(2)
+        assert smu.sense.current() == pytest.approx(1e-4, rel=1e-6)
+        assert smu.source.limit_tripped()
+    smu.source.limit(1e-2)
+    smu.source.sweep_setup(0, 1, 11)
+    assert smu.sense.sweep() == pytest.approx(np.linspace(0, 1, 11) / OHM, rel=5e-3)
+    with smu.buffer("mine", 100) as buffer:
+        buffer.elements(["measurement", "source_value_status"])
+        smu.sense.function("resistance")
+        smu.output_enabled(True)
+        buffer.trigger_start()
+        reading, status = buffer.get_last_reading().split(",")
+    assert float(reading) == pytest.approx(OHM, rel=5e-3)
+    assert status == "0"
+    smu.output_enabled(False)
