@@ -1,0 +1,178 @@
+"""Chip layers on an array without noise or converters are the digital layers."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from cimlab.board.hal_array import HalArray
+from cimlab.mock_hw.devices import device
+from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.nn import ChipConv2d, ChipLayer, calibrate, convert
+from cimlab.protocols.calibration import RangePlan
+from tests.nn.ideal import IdealArray
+
+LAYERS = {
+    "linear": (nn.Linear(7, 3), (5, 7)),
+    "linear in parts": (nn.Linear(23, 17), (5, 23)),
+    "linear of a sequence": (nn.Linear(7, 3, bias=False), (2, 4, 7)),
+    "conv": (nn.Conv2d(2, 3, 2), (3, 2, 6, 5)),
+    "conv in parts": (nn.Conv2d(7, 9, (2, 1)), (2, 7, 6, 5)),
+    "conv with geometry": (
+        nn.Conv2d(3, 3, (2, 3), stride=(2, 1), padding=(1, 2), dilation=(1, 2)),
+        (2, 3, 9, 8),
+    ),
+}
+
+
+def random_pairs(layers: dict[str, ChipLayer], array: IdealArray, model: nn.Module) -> nn.Module:
+    """Let W_FP be what the pairs carry; returns the same network digitally, gains included."""
+    generator = torch.Generator().manual_seed(1)
+    digital = copy.deepcopy(model)
+    for name, layer in layers.items():
+        plus, minus = array.current[layer.placement.cells(array.spec)]
+        with torch.no_grad():
+            layer.weight.copy_(
+                torch.from_numpy((plus - minus) * layer.scale).view_as(layer.weight)
+            )
+            layer.gain.uniform_(0.5, 2.0, generator=generator)
+            digital.get_submodule(name).weight.copy_(effective(layer))
+    return digital
+
+
+def effective(layer: ChipLayer) -> Tensor:
+    """Weights times the gain of the tile they are on, one by one."""
+    cut = layer.placement.cut
+    flat = layer.weight.detach().clone().view(cut.outputs, cut.inputs)
+    for out in range(cut.outputs):
+        for row in range(cut.inputs):
+            tile = out // cut.pairs * cut.row_parts + row // cut.rows
+            flat[out, row] *= layer.gain.detach()[tile]
+    return flat.view_as(layer.weight)
+
+
+def placed(name: str, unfold: bool = True) -> tuple[nn.Module, nn.Module, Tensor, ChipLayer]:
+    layer, shape = LAYERS[name]
+    array = IdealArray(tiles=20, rows=8, cols=8, unfold=unfold)
+    model = nn.Sequential(copy.deepcopy(layer))
+    digital = copy.deepcopy(model)
+    layers = convert(model, array)
+    # the digital twin keeps the digital layer; only its parameters follow the chip
+    twin = random_pairs(layers, array, digital)
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(2))
+    return model, twin, x, layers["0"]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("unfold", [True, False])
+def test_forward_is_the_digital_layer(name: str, unfold: bool) -> None:
+    model, digital, x, _ = placed(name, unfold)
+    torch.testing.assert_close(model(x), digital(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_signed_inputs_take_two_products(name: str) -> None:
+    model, digital, x, _ = placed(name)
+    for signed in (x - 0.5, -x):
+        torch.testing.assert_close(model(signed), digital(signed), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_backward_is_digital_from_the_believed_weights(name: str) -> None:
+    model, digital, x, layer = placed(name)
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    for net, own in zip((model, digital), inputs, strict=True):
+        net(own).square().sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=1e-3, atol=1e-4)
+    reference = digital[0]
+    if layer.bias is not None:
+        torch.testing.assert_close(layer.bias.grad, reference.bias.grad, rtol=1e-3, atol=1e-4)
+    # chain rule through weight * gain, by hand
+    ones = torch.ones_like(layer.gain)
+    scale = effective(layer) / layer.weight.detach() * ones[0]
+    assert layer.weight.grad is not None
+    torch.testing.assert_close(
+        layer.weight.grad, reference.weight.grad * scale, rtol=1e-3, atol=1e-3
+    )
+    assert layer.gain.grad is not None
+    torch.testing.assert_close(
+        (layer.gain.grad * layer.gain.detach()).sum(),
+        (reference.weight.grad * reference.weight.detach()).sum(),
+        rtol=1e-3,
+        atol=1e-2,
+    )
+
+
+def test_a_dead_input_gives_the_bias() -> None:
+    model, _, x, layer = placed("conv")
+    assert layer.bias is not None
+    out = model(torch.zeros_like(x))
+    torch.testing.assert_close(out, layer.bias.view(-1, 1, 1).expand_as(out))
+
+
+def test_the_input_scale_follows_in_training_and_stands_still_in_evaluation() -> None:
+    model, digital, x, layer = placed("linear")
+    model(10 * x)
+    top = float(layer.input_top)
+    assert top == pytest.approx(10 * float(x.max()))
+    model(x)
+    assert 0.9 * top < float(layer.input_top) < top
+    model.eval()
+    top = float(layer.input_top)
+    model(100 * x)
+    assert float(layer.input_top) == top
+    # what is larger than the scale is cut to it
+    torch.testing.assert_close(
+        model(100 * x), digital((100 * x).clamp(max=top)), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_maps_cross_the_seam_folded_where_the_array_unfolds() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Watched(IdealArray):
+        def vmm_unfolded(self, v, unfold, window):  # type: ignore[no-untyped-def]
+            seen.append(v.shape)
+            return super().vmm_unfolded(v, unfold, window)
+
+    model = nn.Sequential(nn.Conv2d(1, 4, 5))
+    convert(model, Watched())
+    model(torch.rand(2, 1, 9, 9))
+    assert seen == [(2, 1, 9, 9)]
+
+
+def test_calibration_fits_the_ranges_and_removes_the_columns_offsets() -> None:
+    hal = SimulatedHal(device("brram"), tiles=2, imperfections=Imperfections(0.0, 0.0, 5.0))
+    array = HalArray(hal)
+    model = nn.Sequential(nn.Conv2d(1, 8, 5))
+    layers = convert(model, array)
+    layer = layers["0"]
+    assert isinstance(layer, ChipConv2d)
+    plus, minus = 0.1 * hal.conductances.reshape(-1)[layer.placement.cells(array.spec)]
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy((plus - minus) * layer.scale).view_as(layer.weight))
+    x = torch.rand(64, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    expected = F.conv2d(x, layer.weight, layer.bias).detach()
+
+    def error() -> float:
+        with torch.no_grad():
+            per_channel = (model(x) - expected).mean(dim=(0, 2, 3))
+        return float(per_channel.abs().max())
+
+    for each in layers.values():
+        each.fit_range(RangePlan())
+    model(x)
+    for each in layers.values():
+        each.fit_range(None)
+    before = error()
+    default = array.converters.i_vmm
+    calibrate(model, layers, array, x)
+    assert array.converters.i_vmm[0] != default[0]
+    assert array.converters.i_vmm[1] == default[1] == 40e-6
+    assert error() < 0.2 * before
+    assert np.all(layer.clipped < 0.01)
