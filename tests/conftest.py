@@ -5,6 +5,9 @@ import os
 import hypothesis
 
 # shared machines stall; and what a change is judged by must not depend on luck
-hypothesis.settings.register_profile("local", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+patient = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("local", patient)
+hypothesis.settings.register_profile("ci", patient, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -132,16 +132,16 @@ def test_a_tap_costs_little_and_copies_nothing():
 
     v = np.zeros((2, 64, 64), np.float32)
     tapped = Tapped(Instant(), lambda event: None)
-    best = min(_seconds(tapped, v) for _ in range(5))
+    best = min(_seconds(tapped, v) for _ in range(50))
     assert tapped.vmm(v) is Instant.product
     assert best < 50e-6
 
 
 def _seconds(array: CimArray, v) -> float:
     start = time.perf_counter()
-    for _ in range(100):
+    for _ in range(20):
         array.vmm(v)
-    return (time.perf_counter() - start) / 100
+    return (time.perf_counter() - start) / 20
 
 
 volts = st.sampled_from([-1.5, 0.0, 2.0])
