@@ -216,8 +216,8 @@ def unpack_before(payload: memoryview) -> int:
 
 
 def pack_error(status: int, message: str) -> list[Buffer]:
-    """Payload of ERROR; long messages are cut."""
-    return [_LEN16.pack(status), message.encode()[:400]]
+    """Payload of ERROR; long messages are cut, between characters."""
+    return [_LEN16.pack(status), message.encode()[:400].decode(errors="ignore").encode()]
 
 
 def unpack_error(payload: memoryview) -> tuple[int, str]:

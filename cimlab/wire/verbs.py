@@ -231,6 +231,8 @@ class Job:
         name = reader.text(_U8)
         (n,) = reader.unpack(_U8)
         settings = {reader.text(_U8): reader.unpack(_F64)[0] for _ in range(n)}
+        if len(settings) != n:
+            raise LinkProtocol("a job's setting is given twice")
         cells = reader.cells(size)
         target = reader.array("<f4", count(cells, size))
         reader.end()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cimlab.core.array import Addresses, Converters, JobResult, Limits, Unfold, Window
+from cimlab.core.errors import LinkProtocol
 from cimlab.wire.frames import VERSION, Buffer, Frame, FrameDecoder, Kind, Verb, encode
 from cimlab.wire.messages import (
     Configure,
@@ -395,6 +396,23 @@ def test_reference_reads_any_configure(
     fields = through_the_reference(Verb.CONFIGURE, configure.pack(), (1, 1, 1), configure.flags)
     wanted: Fields = {"v_gate": v_gate, "v_read": v_read, "i_read": i_read, "i_vmm": i_vmm}
     assert fields == wanted | ({"limits": limits_fields(limits)} if limits else {})
+
+
+@FEW
+@given(st.integers(0, 65535), st.text(), st.integers(1, 100))
+def test_reference_reads_any_error(status: int, text: str, times: int) -> None:
+    stream = encode(Kind.ERROR, Verb.READ, 1, 1, pack_error(status, text * times))
+    (frame,) = reference.frames(stream)
+    fields = reference.answer_fields(reference.decode(frame))
+    assert fields["status"] == status
+    assert (text * times).startswith(fields["message"])
+    assert len(fields["message"].encode()) in range(min(len((text * times).encode()), 397), 401)
+
+
+def test_a_setting_given_twice_is_refused() -> None:
+    payload = b"\x01j\x02" + 2 * (b"\x01k" + bytes(8)) + b"\x00" + bytes(4)
+    with pytest.raises(LinkProtocol, match="twice"):
+        Job.unpack(memoryview(payload), 1)
 
 
 @pytest.mark.parametrize("filler", [b"\x00", b"\x01"])
