@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from cimlab.core.errors import LinkClosed
-from tests.drivers.streams.ends import Ends, in_background
+from cimlab.core.errors import LinkClosed, LinkTimeout
+from tests.drivers.streams.ends import Ends, in_background, make
 
 EVERY_BYTE = bytes(range(255, -1, -1)) * 4
 
@@ -130,3 +130,15 @@ def test_close_wakes_a_reader_in_another_thread(ends: Ends) -> None:
     thread.join(2.0)
     assert not thread.is_alive()
     assert [type(error) for error in errors] == [LinkClosed]
+
+
+@pytest.mark.parametrize("kind", ["tcp", "serial", "memory"])
+def test_write_gives_up_when_nobody_takes_the_bytes(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"cimlab.drivers.streams.{kind}.WRITE_STALL", 0.2)
+    stream, peer = make(kind)
+    with pytest.raises(LinkTimeout, match=r"took no bytes for 0.2 s"):
+        stream.write(bytes(1 << 25))
+    stream.close()
+    peer.hang_up()
