@@ -36,7 +36,7 @@ clean:
 
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(INSTALL) -e '.[dev]'
+	$(INSTALL) -e '.[dev,gui]'
 	touch $@
 
 .venv/docs: .venv/ready
