@@ -79,6 +79,7 @@ class BoardService:
         self._limits: Limits = hal.info.limits
         self._job: Generator[object, None, JobResult] | None = None
         self._silent = False
+        self._grounded_for: float | None = None  # the silence that began then was dealt with
         boot = boot or secrets.randbelow((1 << 32) - 1) + 1
         self._session = BoardSession(self, boot, max_frame, window, lease, token)
         self._size = hal.info.tiles * hal.info.rows * hal.info.cols
@@ -96,12 +97,13 @@ class BoardService:
 
     def poll(self, now: float) -> None:
         """Let time pass: the watchdog, and one round of a running job."""
-        silent = self._session.silence(now) >= self.watchdog
-        if silent and not self._silent:
+        heard = self._session.heard
+        self._silent = heard is not None and now - heard >= self.watchdog
+        if self._silent and heard != self._grounded_for:
             _log.warning("nothing heard for %g s: grounding", self.watchdog)
             self.ground()
-        self._silent = silent
-        if self._job is not None and not silent:
+            self._grounded_for = heard
+        if self._job is not None and not self._silent:
             self._step(self._job)
 
     # what the session asks for: see wire.board_session.Board

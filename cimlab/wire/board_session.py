@@ -99,9 +99,10 @@ class BoardSession:
         """Longest payload that both sides accept."""
         return self._open.reply_max if self._open else self.max_frame - OVERHEAD
 
-    def silence(self, now: float) -> float:
-        """Seconds since the open session was heard; 0 without one."""
-        return now - self._open.heard if self._open else 0.0
+    @property
+    def heard(self) -> float | None:
+        """When the open session was heard last, s; None without one."""
+        return self._open.heard if self._open else None
 
     def receive(self, frame: Frame | None, outbox: Outbox, now: float) -> None:
         """Take in a frame, or None for a broken one, that arrived with this outbox's connection."""

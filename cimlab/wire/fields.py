@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from cimlab.core.array import Addresses, Mask
-from cimlab.core.errors import BoardError, ConfigError, LinkProtocol
+from cimlab.core.errors import BoardError, ConfigError, LimitError, LinkProtocol
 
 from .frames import Buffer
 from .status import Status
@@ -92,10 +92,18 @@ _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
 
 
+def pack(layout: struct.Struct, *values: float) -> bytes:
+    """Fields as a struct describes them; LimitError where a number does not fit its field."""
+    try:
+        return layout.pack(*values)
+    except struct.error as error:
+        raise LimitError(f"{values} do not fit the link's fields: {error}") from error
+
+
 def text(value: str, length: struct.Struct) -> bytes:
     """A string with its length, as `Reader.text` takes it."""
     data = value.encode()
-    return length.pack(len(data)) + data
+    return pack(length, len(data)) + data
 
 
 def bitmap(mask: Mask) -> NDArray[np.uint8]:

@@ -43,6 +43,16 @@ def pulse_codes(v: ArrayLike, v_pulse: float) -> NDArray[np.int16]:
     return scaled.astype(np.int16)
 
 
+def pulse_counts(count: ArrayLike) -> NDArray[np.uint16]:
+    """Numbers of pulses as the link carries them."""
+    given = np.asarray(count)
+    with np.errstate(invalid="ignore"):
+        counts = given.astype(np.uint16)
+    if not np.array_equal(counts, given):
+        raise LimitError(f"pulse counts must be whole numbers in 0 .. {np.iinfo(np.uint16).max}")
+    return counts
+
+
 def ticks(width: float, tick: float) -> int:
     """Pulse width (s) to the board's unit, at least 1."""
     n = round(width / tick)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cimlab.core.array import Addresses, JobResult, Mask, Unfold, Window
 from cimlab.core.errors import LinkProtocol
 
-from .fields import Reader, bitmap, selection, text
+from .fields import Reader, bitmap, pack, selection, text
 from .frames import Buffer
 
 _READ = struct.Struct("<HB")
@@ -52,7 +52,7 @@ class Read:
 
     def pack(self, size: int) -> list[Buffer]:
         """The payload, for an array of so many cells."""
-        return [_READ.pack(self.averages, self.code), *selection(self.cells, size)]
+        return [pack(_READ, self.averages, self.code), *selection(self.cells, size)]
 
     @classmethod
     def unpack(cls, payload: memoryview, size: int) -> Read:
@@ -118,7 +118,7 @@ class Pulse:
             wide = bool(counts.max() > 255)
             form |= EACH_COUNT | (WIDE_COUNT if wide else 0)
             trains = counts.astype("<u2" if wide else np.uint8)
-        head = _PULSE.pack(self.ticks, self.averages, self.code, form)
+        head = pack(_PULSE, self.ticks, self.averages, self.code, form)
         return [head, *selection(self.cells, size), *amplitudes, trains]
 
     @classmethod
@@ -173,12 +173,12 @@ class Vmm:
         """The payload."""
         w, u, shape = self.window, self.unfold, self.codes.shape
         tiles = np.array(w.tiles, "<u2")
-        parts: list[Buffer] = [_WINDOW.pack(*w.rows, *w.cols, tiles.size), tiles]
+        parts: list[Buffer] = [pack(_WINDOW, *w.rows, *w.cols, tiles.size), tiles]
         if u is None:
-            parts.append(_U32.pack(shape[1]))
+            parts.append(pack(_U32, shape[1]))
         else:
-            parts.append(_U32.pack(shape[0]))
-            parts.append(_MAP.pack(*shape[1:], *u.kernel, *u.stride, *u.padding, *u.dilation))
+            parts.append(pack(_U32, shape[0]))
+            parts.append(pack(_MAP, *shape[1:], *u.kernel, *u.stride, *u.padding, *u.dilation))
         return [*parts, np.ascontiguousarray(self.codes)]
 
     @classmethod
@@ -221,7 +221,7 @@ class Job:
     def pack(self, size: int) -> list[Buffer]:
         """The payload."""
         settings = b"".join(text(k, _U8) + _F64.pack(v) for k, v in self.settings.items())
-        head = text(self.name, _U8) + _U8.pack(len(self.settings)) + settings
+        head = text(self.name, _U8) + pack(_U8, len(self.settings)) + settings
         return [head, *selection(self.cells, size), self.target.astype("<f4")]
 
     @classmethod

@@ -215,7 +215,7 @@ class SocArray(ArrayBase):
     ) -> Iterator[Request]:
         shape = self._spec.shape if cells is None else cells.shape
         codes = np.broadcast_to(scaling.pulse_codes(v, self._v_pulse), shape).reshape(-1)
-        counts = np.broadcast_to(np.asarray(count, np.uint16), shape).reshape(-1)
+        counts = np.broadcast_to(scaling.pulse_counts(count), shape).reshape(-1)
         ticks = scaling.ticks(width, self._tick)
         for part, span in self._parts(cells, _PULSE_BYTES):
             pulse = verbs.Pulse(ticks, codes[span], counts[span], part, averages, code)

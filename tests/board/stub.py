@@ -13,9 +13,7 @@ from cimlab.wire.scaling import GATE_CODE_MAX
 
 TILES, ROWS, COLS = 2, 6, 5
 SIZE = TILES * ROWS * COLS
-LIMITS = Limits(
-    v_set=2.0, v_reset=2.5, v_read=0.2, width_min=1e-7, width_max=1e-4, count_max=300
-)
+LIMITS = Limits(v_set=2.0, v_reset=2.5, v_read=0.2, width_min=1e-7, width_max=1e-4, count_max=300)
 
 
 class StubHal:

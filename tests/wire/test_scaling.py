@@ -47,6 +47,18 @@ def test_pulses_beyond_the_scale_are_refused(v: float) -> None:
         scaling.pulse_codes([v], 2.55)
 
 
+def test_pulse_counts() -> None:
+    counts = scaling.pulse_counts([0, 1.0, 65535])
+    assert counts.dtype == np.uint16
+    assert counts.tolist() == [0, 1, 65535]
+
+
+@pytest.mark.parametrize("count", [-1, 65536, 1.5])
+def test_counts_that_are_none(count: float) -> None:
+    with pytest.raises(LimitError, match="whole numbers"):
+        scaling.pulse_counts([1, count])
+
+
 def test_ticks() -> None:
     assert scaling.ticks(1e-6, 1e-8) == 100
     assert scaling.ticks(1.4e-8, 1e-8) == 1

@@ -61,9 +61,9 @@ def _pulse(cells: NDArray[np.int64], v: list[float], count: int) -> Operation:
 
 def _step(cells: NDArray[np.int64], v: list[float], count: int) -> Operation:
     amplitudes, counts = np.resize(v, cells.size), np.arange(cells.size) % 3 + count
-    return lambda array: array.pulse_and_read(
-        amplitudes, 1e-6, 0.08, cells, counts, averages=2
-    ).current
+    return lambda array: (
+        array.pulse_and_read(amplitudes, 1e-6, 0.08, cells, counts, averages=2).current
+    )
 
 
 def _vmm(batch: int, transposed: bool) -> Operation:
