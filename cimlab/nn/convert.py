@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ def convert(
     on_chip: Iterable[str] | None = None,
     window: DeviceWindow | None = None,
     headroom: float = 3.0,
+    repeats: Mapping[str, int] | None = None,
 ) -> dict[str, ChipLayer]:
     """Replace Linear and Conv2d layers of a model, in place, by layers on the array.
 
@@ -35,6 +36,7 @@ def convert(
         window: Device currents that are used.
         headroom: Largest weight that a layer's pairs can carry, over its largest weight now.
             3 leaves room to train from torch's default initialisation; 1 suits trained weights.
+        repeats: How many products of the same inputs a layer averages, by name; 1 if not named.
 
     Returns:
         The chip layers by name, in the order of the model.
@@ -48,11 +50,12 @@ def convert(
     layers: dict[str, ChipLayer] = {}
     for name, placement in place(chosen, array.spec).items():
         digital = chosen[name]
+        times = (repeats or {}).get(name, 1)
         scale = headroom * float(digital.weight.detach().abs().max()) / window.span
         layers[name] = (
-            ChipConv2d(digital, placement, array, scale)
+            ChipConv2d(digital, placement, array, scale, times)
             if isinstance(digital, nn.Conv2d)
-            else ChipLinear(digital, placement, array, scale)
+            else ChipLinear(digital, placement, array, scale, times)
         )
         model.set_submodule(name, layers[name])
     return layers

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+from torch.nn import grad as digital_grad
 
 from cimlab.core.array import CimArray, Floats, Product, Unfold, Window
 from cimlab.protocols import calibration
@@ -34,6 +35,7 @@ class ChipLayer(nn.Module):
         placement: Its tiles.
         array: Where they are.
         scale: Weight units of one ampere of difference at the read voltage.
+        repeats: Products of the same inputs that are averaged; their noise falls with the root.
 
     Attributes:
         weight: W_FP, what the host believes the pairs carry.
@@ -42,6 +44,7 @@ class ChipLayer(nn.Module):
             largest input while training and stands still in evaluation: activations grow by an
             order of magnitude in the first epochs, so no scale fixed beforehand would do.
         placement: As given.
+        gain: Digital scale of each tile's partial sums, (tiles,), 1 at first; trainable.
         scale: As given.
         clipped: Share of conversions that clipped in the last product, for each tile (tiles,).
     """
@@ -54,23 +57,34 @@ class ChipLayer(nn.Module):
         placement: Placement,
         array: CimArray,
         scale: float,
+        repeats: int = 1,
     ) -> None:
         super().__init__()
         self.weight = digital.weight
         self.bias = digital.bias
+        self.gain = nn.Parameter(torch.ones(placement.cut.tiles))
         self.register_buffer("input_top", torch.ones(()))
         self.placement = placement
         self.scale = scale
         self.clipped = np.zeros(placement.cut.tiles)
         self._array = array
         self._windows = placement.windows()
+        self._repeats = repeats
         self._fit: calibration.RangePlan | None = None
         self.correct(None)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output; its product is measured on the array."""
-        out: Tensor = _Measured.apply(x, self.weight, self)
+        out: Tensor = _Measured.apply(x, self._effective(), self)
         return out
+
+    def _effective(self) -> Tensor:
+        """The weights times their tiles' gains: what the product amounts to, and backward uses."""
+        cut, shape = self.placement.cut, self.weight.shape
+        gain = self.gain.view(cut.column_parts, cut.row_parts)
+        gain = gain.repeat_interleave(cut.pairs, 0)[: cut.outputs]
+        gain = gain.repeat_interleave(cut.rows, 1)[:, : cut.inputs]
+        return self.weight * gain.view(shape)
 
     def fit_range(self, plan: calibration.RangePlan | None) -> None:
         """With a plan, each following product first fits the ADC ranges of its tiles to itself."""
@@ -103,8 +117,13 @@ class ChipLayer(nn.Module):
     def _product(self, scaled: Tensor) -> Tensor:
         """Pair currents (vectors, outputs), A, of the positive part of inputs in volts."""
         v = scaled.clamp(0.0, self._array.converters.v_read)
+        if self._repeats > 1:
+            v = v.repeat(self._repeats, *[1] * (v.dim() - 1))
         clipped, parts = [], []
-        for window, (matrix, constant) in zip(self._windows, self._combine, strict=True):
+        gains = self.gain.detach().view(len(self._windows), -1, 1, 1)
+        for window, combine, gain in zip(self._windows, self._combine, gains, strict=True):
+            matrix = combine[0] * gain
+            constant = (combine[1] * gain[:, 0]).sum(0)
             drive = self._drive(v, window)
             if self._fit is not None:
                 calibration.adc_range(self._array, window.tiles, drive, self._fit)
@@ -117,7 +136,8 @@ class ChipLayer(nn.Module):
                 part.addmm_(current[k], matrix[k])
             parts.append(part)
         self.clipped = np.concatenate(clipped)
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        out = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        return out if self._repeats == 1 else out.view(self._repeats, -1, out.shape[1]).mean(0)
 
     def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
         """The VMM of inputs v, volts, on a window."""
@@ -164,9 +184,14 @@ class ChipConv2d(ChipLayer):
     """
 
     def __init__(
-        self, digital: nn.Conv2d, placement: Placement, array: CimArray, scale: float
+        self,
+        digital: nn.Conv2d,
+        placement: Placement,
+        array: CimArray,
+        scale: float,
+        repeats: int = 1,
     ) -> None:
-        super().__init__(digital, placement, array, scale)
+        super().__init__(digital, placement, array, scale, repeats)
         kernel, stride, dilation = digital.kernel_size, digital.stride, digital.dilation
         padding = digital.padding
         assert not isinstance(padding, str)  # noqa: S101 - cut_layer refuses it
@@ -196,10 +221,10 @@ class ChipConv2d(ChipLayer):
             "padding": u.padding,
             "dilation": u.dilation,
         }
-        grad_weight = nn.grad.conv2d_weight(x, list(weight.shape), grad, **settings)
+        grad_weight = digital_grad.conv2d_weight(x, list(weight.shape), grad, **settings)
         if not need_x:
             return None, grad_weight
-        return nn.grad.conv2d_input(list(x.shape), weight, grad, **settings), grad_weight
+        return digital_grad.conv2d_input(list(x.shape), weight, grad, **settings), grad_weight
 
 
 class _Measured(torch.autograd.Function):
@@ -230,9 +255,9 @@ def _row_parts(vectors: Tensor, window: Window) -> Floats:
 def _combination(
     window: Window, columns: calibration.ColumnCalibration | None
 ) -> tuple[Tensor, Tensor]:
-    """Matrix (tiles, columns, outputs) and constant (outputs,) from column to pair currents.
+    """Matrix (tiles, columns, outputs) and constant (tiles, outputs): column to pair currents.
 
-    Correcting, subtracting and adding up the tiles are linear: one product does all three.
+    Correcting and subtracting are linear: one product does both.
     """
     n, tiles = window.n_cols, list(window.tiles)
     gain, offset = np.ones((len(tiles), n)), np.zeros((len(tiles), n))
@@ -241,7 +266,7 @@ def _combination(
     signs = np.zeros((n, n // 2))
     signs[np.arange(n), np.arange(n) // 2] = np.tile([1.0, -1.0], n // 2)
     matrix = signs / gain[:, :, None]
-    constant = -np.einsum("kc,kco->o", offset, matrix)
+    constant = -np.einsum("kc,kco->ko", offset, matrix)
     return torch.from_numpy(matrix).float(), torch.from_numpy(constant).float()
 
 

@@ -108,9 +108,7 @@ def cut_layer(name: str, layer: nn.Module, spec: ArraySpec) -> Cut:
     return Cut(layer.in_channels * area, layer.out_channels, channels * area, pairs)
 
 
-def place(
-    layers: Mapping[str, nn.Module], spec: ArraySpec
-) -> dict[str, Placement]:
+def place(layers: Mapping[str, nn.Module], spec: ArraySpec) -> dict[str, Placement]:
     """Give each layer tiles of its own, in order.
 
     Raises:

@@ -9,20 +9,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from cimlab.core.array import CimArray, Floats
+from cimlab.core.array import CimArray
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.nn import ChipLayer, calibrate, convert
-from cimlab.protocols import RampPlan, WriteVerify, calibration
+from cimlab.protocols import RampPlan, WriteVerify
 
-from .checkpoint import Arrays, optimizer_arrays, prime, restore_optimizer
+from .batches import Batches
+from .checkpoint import (
+    Arrays,
+    column_arrays,
+    columns_from,
+    copies,
+    fill,
+    ideal_columns,
+    optimizer_tensors,
+    prime,
+)
 from .data import Mnist
 from .events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
 from .lenet import LeNet
@@ -31,21 +42,33 @@ from .updater import MixedPrecision, Trigger, Update
 from .writing import Writer
 
 CALIBRATION_IMAGES = 256
-TEST_BATCH = 1000
 PAPER_IMAGES = 2560
 CLIPPED_MOST = 0.01
 """A tile whose conversions clip more often than this gets a wider range at once."""
 WIDER = 1.3
 MAP_AVERAGES = 16
 MOVED = 0.3e-6
-"""A averaged reads must differ by to call a cell moved: five sigmas of two reads, and drift."""
+"""A by which two averaged reads of a cell that moved differ; five sigmas of their noise."""
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What the batches of the present epoch add up to."""
+
+    loss: float = 0.0
+    seconds: float = 0.0
+    update: Update = field(default_factory=Update)
+
+    def add(self, step: StepDone) -> None:
+        self.loss += step.loss
+        self.seconds += step.seconds
+        self.update += step.update
 
 
 class Training:
     """A run: network, array, optimiser and where they are in the recipe.
 
-    The same seed gives the same initial parameters and batches in every mode. Nothing random is
-    hidden: parameters are drawn from (seed), the batches of an epoch from (seed, epoch).
+    The same seed gives the same initial parameters and batches in every mode.
 
     Args:
         recipe: How to train.
@@ -71,32 +94,28 @@ class Training:
         self.model = LeNet(torch.Generator().manual_seed(recipe.seed))
         self.layers: dict[str, ChipLayer] = {}
         self.updater: MixedPrecision | None = None
-        self._array = array
-        self._epoch = _EpochSoFar()
-        self._images = torch.from_numpy(data.train_images).unsqueeze(1)
-        self._labels = torch.from_numpy(data.train_labels).long()
-        self._test_images = torch.from_numpy(data.test_images).unsqueeze(1)
-        self._test_labels = torch.from_numpy(data.test_labels).long()
-        self._columns: calibration.ColumnCalibration | None = None
+        self._chip: _Chip | None = None
+        self._batches = Batches(data, recipe.seed, recipe.batches, recipe.batch_size)
+        self._sums = _Sums()
         self._resumed: Resumed | None = None
         if recipe.mode != "fp32":
             if array is None:
                 raise ConfigError(f"mode {recipe.mode} needs an array; only fp32 runs without")
             self.layers = convert(
-                self.model, array, recipe.on_chip, recipe.window, recipe.headroom
+                self.model, array, recipe.on_chip, recipe.window, recipe.headroom, recipe.repeats
             )
         self._optimizer = torch.optim.AdamW(
-            self.model.parameters(), recipe.lr, weight_decay=recipe.weight_decay
+            self._parameter_groups(), recipe.lr, weight_decay=recipe.weight_decay
         )
         if array is not None and self.layers:
-            threshold = 0.0 if recipe.mode == "naive" else recipe.threshold
             self.updater = MixedPrecision(
                 self._optimizer,
                 self.layers.values(),
                 Writer(array, recipe.writing, recipe.master, recipe.averages),
-                Trigger(threshold, recipe.remainder),
+                Trigger(0.0 if recipe.mode == "naive" else recipe.threshold, recipe.remainder),
                 recipe.window,
             )
+            self._chip = _Chip(array, self.model, self.layers)
         prime(self._optimizer)
 
     @property
@@ -109,136 +128,104 @@ class Training:
         try:
             if self._resumed is not None:
                 yield self._resumed
-            elif self.updater is not None:
-                yield self._prepare(self.updater)
+            elif self.updater is not None and self._chip is not None:
+                yield self._prepare(self.updater, self._chip.array)
             while self.step < self.recipe.steps:
-                yield from self._epochs_batches()
-                yield self._end_epoch()
+                yield from self._epoch()
         finally:
-            if self._array is not None:
-                self._array.ground()
+            if self._chip is not None:
+                self._chip.array.ground()
 
-    def _prepare(self, updater: MixedPrecision) -> Prepared:
+    def test(self) -> NDArray[np.bool_]:
+        """Which test images are classified rightly, (n,)."""
+        self.model.eval()
+        return self._batches.test(self.model)
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters with their speed: a learning rate over the recipe's.
+
+        Weights on chip learn in proportion to the range of their layer, so that a layer with
+        small weights is not rewritten more often than one with large ones.
+        """
+        recipe, on_chip = self.recipe, list(self.layers.values())
+        groups: list[dict[str, Any]] = [
+            {"params": [la.weight], "speed": recipe.rate * la.scale * recipe.window.span}
+            for la in on_chip
+        ]
+        taken = {la.weight for la in on_chip}
+        digital = [p for p in self.model.parameters() if p not in taken]
+        return [*groups, {"params": digital, "speed": 1.0}]
+
+    def _prepare(self, updater: MixedPrecision, array: CimArray) -> Prepared:
         writing = self.recipe.writing
+        # blind pulses cannot write cells of unknown state
         plan = writing if isinstance(writing, RampPlan) else WriteVerify()
-        assert self._array is not None  # noqa: S101 - an updater has one
-        writer = Writer(self._array, plan, "ideal", self.recipe.averages)
+        writer = Writer(array, plan, "ideal", self.recipe.averages)
         return Prepared(updater.size, updater.initialise(writer))
 
-    def _epochs_batches(self) -> Iterator[Event]:
-        """The rest of the present epoch."""
-        recipe = self.recipe
-        number, done = divmod(self.step, recipe.batches)
-        order = self._order(number)
-        for k in range(done, recipe.batches):
-            if k == 0:
-                self._epoch = _EpochSoFar()
-                if self.layers:
-                    yield self._calibrate()
-            yield self._learn(order[k])
+    def _epoch(self) -> Iterator[Event]:
+        """The rest of the present epoch, and its test."""
+        number, done = divmod(self.step, self.recipe.batches)
+        if done == 0:
+            self._sums = _Sums()
+            if self._chip is not None:
+                start = time.perf_counter()
+                self.model.train()
+                yield self._chip.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
+                self._sums.seconds += time.perf_counter() - start
+        for images, labels in self._batches.epoch(number, done):
+            event = self._learn(images, labels)
+            self._sums.add(event)
+            yield event
+        yield self._tested()
 
-    def _order(self, epoch: int) -> Tensor:
-        """Indices of an epoch's batches, (batches, batch_size); no image twice where they last."""
-        recipe, n = self.recipe, len(self._labels)
-        generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch + 1)
-        need = recipe.batches * recipe.batch_size
-        rounds = [torch.randperm(n, generator=generator) for _ in range(-(-need // n))]
-        return torch.cat(rounds)[:need].view(recipe.batches, recipe.batch_size)
-
-    def _learn(self, batch: Tensor) -> StepDone:
+    def _learn(self, images: Tensor, labels: Tensor) -> StepDone:
         start = time.perf_counter()
         self.model.train()
         for group in self._optimizer.param_groups:
-            group["lr"] = self.recipe.lr_at(self.step)
-        loss = F.cross_entropy(self.model(_floats(self._images[batch])), self._labels[batch])
+            group["lr"] = group["speed"] * self.recipe.lr_at(self.step)
+        loss = F.cross_entropy(self.model(images), labels)
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         if self.updater is None:
             self._optimizer.step()
             update = Update()
         else:
             update = self.updater.step()
-        clipped = self._widen()
-        seconds = time.perf_counter() - start
+        clipped = self._chip.widen() if self._chip else 0.0
         self.step += 1
         self.total += update
-        value = loss.item()
-        self._epoch.add(value, update, seconds)
-        return StepDone(self.step, value, update, clipped, seconds)
+        return StepDone(self.step, loss.item(), update, clipped, time.perf_counter() - start)
 
-    def _widen(self) -> float:
-        """Widen the ranges of tiles that clip; returns the largest share that did."""
-        if self._array is None or not self.layers:
-            return 0.0
-        clipped = np.concatenate([layer.clipped for layer in self.layers.values()])
-        if (clipped > CLIPPED_MOST).any():
-            now = self._array.converters
-            ranges = np.array(now.i_vmm)
-            ranges[: clipped.size][clipped > CLIPPED_MOST] *= WIDER
-            self._array.configure(replace(now, i_vmm=tuple(float(x) for x in ranges)))
-        return float(clipped.max())
-
-    def _calibrate(self) -> Calibrated:
-        assert self._array is not None  # noqa: S101 - chip layers have one
-        start = time.perf_counter()
-        self.model.train()
-        sample = _floats(self._images[:CALIBRATION_IMAGES])
-        self._columns = calibrate(self.model, self.layers, self._array, sample)
-        self._epoch.seconds += time.perf_counter() - start
-        residual = float(np.sqrt(np.mean(self._columns.residual**2)))
-        return Calibrated(self.step, self._array.converters.i_vmm, residual)
-
-    def _end_epoch(self) -> EpochDone:
+    def _tested(self) -> EpochDone:
         start = time.perf_counter()
         right = self.test()
-        epoch = self._epoch
+        sums, batches = self._sums, self.recipe.batches
         return EpochDone(
-            self.step // self.recipe.batches,
+            self.step // batches,
             self.step,
-            epoch.loss / self.recipe.batches,
+            sums.loss / batches,
             float(right.mean()),
             float(right[:PAPER_IMAGES].mean()),
-            epoch.update,
-            epoch.seconds + time.perf_counter() - start,
+            sums.update,
+            sums.seconds + time.perf_counter() - start,
         )
 
-    def test(self) -> np.ndarray:
-        """Which test images are classified rightly, (n,) bool."""
-        self.model.eval()
-        with torch.no_grad():
-            guesses = [
-                self.model(_floats(images)).argmax(1)
-                for images in self._test_images.split(TEST_BATCH)
-            ]
-        right: np.ndarray = (torch.cat(guesses) == self._test_labels).numpy()
-        return right
-
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """A checkpoint: arrays of always the same names and shapes, and a JSON object.
 
         Reads every cell in use, to know at a resume which have moved meanwhile; so runs compare
         bit for bit only if their checkpoints are at the same steps.
         """
-        arrays = {f"parameter.{n}": p.numpy(force=True).copy() for n, p in self._digital().items()}
-        arrays |= optimizer_arrays(self._optimizer)
-        if self.updater is not None and self._array is not None:
-            arrays |= self.updater.arrays()
-            arrays["current"] = self._map(self.updater)
-            arrays["ranges"] = np.array(self._array.converters.i_vmm)
-            shape = (self._array.spec.tiles, self._array.spec.cols)
-            columns = self._columns
-            arrays["gain"] = columns.gain if columns else np.ones(shape)
-            arrays["offset"] = columns.offset if columns else np.zeros(shape)
-            arrays["residual"] = columns.residual if columns else np.zeros(shape)
+        arrays = copies(self._digital() | optimizer_tensors(self._optimizer))
+        if self.updater is not None and self._chip is not None:
+            arrays |= self.updater.arrays() | self._chip.arrays()
+            arrays["current"] = self.updater.read(MAP_AVERAGES)
         info = {
             "recipe": self.recipe.model_dump(mode="json"),
             "step": self.step,
-            "total": _counts(self.total),
-            "epoch": {
-                "loss": self._epoch.loss,
-                "seconds": self._epoch.seconds,
-                "update": _counts(self._epoch.update),
-            },
+            "total": asdict(self.total),
+            "epoch": asdict(self._sums),
         }
         return arrays, info
 
@@ -252,63 +239,66 @@ class Training:
             raise RecordError("the checkpoint is of another recipe; resume with the same options")
         self.step = info["step"]
         self.total = Update(**info["total"])
-        epoch = info["epoch"]
-        self._epoch = _EpochSoFar(epoch["loss"], epoch["seconds"], Update(**epoch["update"]))
-        for name, tensor in self._digital().items():
-            tensor.data.copy_(torch.from_numpy(np.array(arrays[f"parameter.{name}"])))
-        restore_optimizer(self._optimizer, arrays)
+        self._sums = _Sums(**{**info["epoch"], "update": Update(**info["epoch"]["update"])})
+        fill(self._digital() | optimizer_tensors(self._optimizer), arrays)
         none = np.empty(0)
         self._resumed = Resumed(self.step, none.astype(np.int64), none, none)
-        if self.updater is not None:
+        if self.updater is not None and self._chip is not None:
             self.updater.restore(arrays)
-            self._resumed = self._restore_array(arrays, self.updater)
+            self._chip.restore(arrays)
+            moved, before, now = self.updater.reread(arrays["current"], MAP_AVERAGES, MOVED)
+            self._resumed = Resumed(self.step, moved, before, now)
         return self._resumed
-
-    def _restore_array(self, arrays: Arrays, updater: MixedPrecision) -> Resumed:
-        assert self._array is not None  # noqa: S101 - an updater has one
-        ranges = tuple(float(x) for x in arrays["ranges"])
-        self._array.configure(replace(self._array.converters, i_vmm=ranges))
-        self._columns = calibration.ColumnCalibration(
-            arrays["gain"], arrays["offset"], arrays["residual"]
-        )
-        for layer in self.layers.values():
-            layer.correct(self._columns)
-        before, now = arrays["current"], self._map(updater)
-        moved = np.abs(now - before) > MOVED
-        pairs = moved.any(axis=0)
-        if pairs.any():
-            updater.adopt(np.where(moved, now, updater.believed), pairs)
-        return Resumed(self.step, updater.cells[moved], before[moved], now[moved])
-
-    def _map(self, updater: MixedPrecision) -> Floats:
-        return updater.read(MAP_AVERAGES)
 
     def _digital(self) -> dict[str, Tensor]:
         """Parameters that live in no cell, and the layers' input scales."""
         on_chip = {f"{name}.weight" for name in self.layers}
-        named = {n: p for n, p in self.model.named_parameters() if n not in on_chip}
-        return named | dict(self.model.named_buffers())
+        named: dict[str, Tensor] = dict(self.model.named_parameters())
+        named |= dict(self.model.named_buffers())
+        return {f"model.{n}": tensor for n, tensor in named.items() if n not in on_chip}
 
 
-class _EpochSoFar:
-    """Sums over the batches of the present epoch."""
+class _Chip:
+    """The array under the network, and the settings of its converters."""
 
     def __init__(
-        self, loss: float = 0.0, seconds: float = 0.0, update: Update | None = None
+        self, array: CimArray, model: torch.nn.Module, layers: dict[str, ChipLayer]
     ) -> None:
-        self.loss, self.seconds = loss, seconds
-        self.update = update or Update()
+        self.array = array
+        self._model, self._layers = model, layers
+        self._columns = ideal_columns(array.spec)
 
-    def add(self, loss: float, update: Update, seconds: float) -> None:
-        self.loss += loss
-        self.update += update
-        self.seconds += seconds
+    def calibrate(self, step: int, images: Tensor) -> Calibrated:
+        """Fit ranges and columns to the network as it is."""
+        self._columns = calibrate(self._model, self._layers, self.array, images)
+        residual = float(np.sqrt(np.mean(self._columns.residual**2)))
+        return Calibrated(step, self.array.converters.i_vmm, residual)
 
+    def widen(self) -> float:
+        """Widen the ranges of tiles that clip; returns the largest share that did.
 
-def _floats(images: Tensor) -> Tensor:
-    """Grey values 0 .. 255 to 0 .. 1."""
-    return images.float().div_(255)
+        Activations and weights grow fastest in the first epoch, which was calibrated at its start.
+        """
+        clipped = np.concatenate([layer.clipped for layer in self._layers.values()])
+        too_often = clipped > CLIPPED_MOST
+        if too_often.any():
+            ranges = np.array(self.array.converters.i_vmm)
+            ranges[: clipped.size][too_often] *= WIDER
+            self._set_ranges(ranges)
+        return float(clipped.max())
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Ranges and columns, for a checkpoint."""
+        ranges = np.array(self.array.converters.i_vmm)
+        return {"ranges": ranges, **column_arrays(self._columns)}
 
-def _counts(update: Update) -> dict[str, int]:
-    return {"weights": update.weights, "devices": update.devices, "pulses": update.pulses}
+    def restore(self, arrays: Arrays) -> None:
+        """Take over what `arrays` gave."""
+        self._set_ranges(np.array(arrays["ranges"], np.float64))
+        self._columns = columns_from(arrays)
+        for layer in self._layers.values():
+            layer.correct(self._columns)
+
+    def _set_ranges(self, ranges: NDArray[np.float64]) -> None:
+        i_vmm = tuple(float(x) for x in ranges)
+        self.array.configure(replace(self.array.converters, i_vmm=i_vmm))

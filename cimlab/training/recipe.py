@@ -24,6 +24,11 @@ class Recipe(Plan):
     batches: int = Field(default=400, ge=1, description="random batches an epoch")
     batch_size: int = Field(default=64, ge=1, description="images a batch")
     lr: float = Field(default=0.004, gt=0, description="learning rate of AdamW")
+    rate: float = Field(
+        default=4.0,
+        gt=0,
+        description="how fast weights on chip learn: they step by lr * rate of their layer's range",
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of AdamW")
     schedule: Literal["constant", "cosine"] = Field(
         default="constant", description="of the learning rate over the run"
@@ -32,7 +37,9 @@ class Recipe(Plan):
         default=None, description="layers on the array; None for all"
     )
     threshold: float = Field(
-        default=1 / 3, gt=0, description="least change worth a write, as a share of the weight range"
+        default=1 / 3,
+        gt=0,
+        description="least change worth a write, as a share of the weight range",
     )
     remainder: Literal["keep", "discard"] = Field(
         default="discard",
@@ -47,6 +54,10 @@ class Recipe(Plan):
     )
     averages: int = Field(
         default=1, ge=1, description="conversions averaged when cells are read for W_FP"
+    )
+    repeats: dict[str, int] = Field(
+        default_factory=dict,
+        description="products of the same inputs that a layer averages, by its name; else 1",
     )
     low: float = Field(default=0.82e-6, gt=0, description="least current of a cell, A at v_read")
     high: float = Field(default=3.29e-6, gt=0, description="largest current of a cell, A at v_read")

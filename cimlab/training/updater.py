@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from cimlab.core.array import Addresses, Floats
 from cimlab.nn import ChipLayer, DeviceWindow, fresh_pair, rewritten_pair
 
+from .checkpoint import Arrays
 from .writing import Writer
-
-Arrays = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +151,25 @@ class MixedPrecision:
         self.accumulated[where] = 0.0
         self._weights[:] = self._master
 
+    def reread(
+        self, before: Floats, averages: int, least: float
+    ) -> tuple[Addresses, Floats, Floats]:
+        """Read every cell, and believe those that carry something else than before.
+
+        Args:
+            before: Currents to compare with, (2, n) A.
+            averages: Conversions averaged.
+            least: Difference that counts, A.
+
+        Returns:
+            Addresses of the cells that moved, what they carried, and what they carry, (m,) each.
+        """
+        now = self.read(averages)
+        moved = np.abs(now - before) > least
+        pairs: NDArray[np.bool_] = np.logical_or(*moved)
+        self.adopt(np.where(moved, now, self.believed), pairs)
+        return self.cells[moved], before[moved], now[moved]
+
     def step(self) -> Update:
         """One optimiser step on the accumulators, and the writing that it triggers."""
         self.optimizer.step()
@@ -183,7 +201,7 @@ class MixedPrecision:
         plus, minus = self.believed[:, where]
         self._master[where] = (plus - minus) * self._scale[where]
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the optimiser, for a checkpoint."""
         return {
             "master": self._master.copy(),

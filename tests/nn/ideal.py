@@ -1,4 +1,4 @@
-"""An array without physics: exact reads, exact products, pulses that move a cell by a fixed step."""
+"""An array without physics: exact reads and products; pulses move a cell by a fixed step."""
 
 from __future__ import annotations
 

@@ -37,9 +37,7 @@ def random_pairs(layers: dict[str, ChipLayer], array: IdealArray, model: nn.Modu
     for name, layer in layers.items():
         plus, minus = array.current[layer.placement.cells(array.spec)]
         with torch.no_grad():
-            layer.weight.copy_(
-                torch.from_numpy((plus - minus) * layer.scale).view_as(layer.weight)
-            )
+            layer.weight.copy_(torch.from_numpy((plus - minus) * layer.scale).view_as(layer.weight))
             layer.gain.uniform_(0.5, 2.0, generator=generator)
             digital.get_submodule(name).weight.copy_(effective(layer))
     return digital
