@@ -10,6 +10,7 @@ board's pulse counters equal the host's ledger, and what the faults were.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import sys
@@ -22,7 +23,7 @@ import torch
 
 from cimlab.core.array import CimArray, Limits
 from cimlab.core.guard import Guarded
-from cimlab.core.station import MockBoard, load_station
+from cimlab.core.station import MockBoard, TcpBoard, load_station
 from cimlab.core.tap import Ledger, Tapped
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import TcpStream
@@ -57,18 +58,17 @@ def faulty(
     recipe: Recipe, data: Mnist, faults: Faults, tell: Callable[[str], None]
 ) -> tuple[Result, Result]:
     """The training over TCP with faults; its result, and what happened on the link."""
-    mock = load_station(f"mock:?seed={recipe.seed}").connection
-    assert isinstance(mock, MockBoard)
-    process = BoardProcess(mock)
+    process = BoardProcess(MockBoard(seed=recipe.seed))
     try:
         board = load_station(process.address).connection
+        if not isinstance(board, TcpBoard):
+            raise TypeError(f"expected a board behind TCP, not {board}")
+        host, port = board.host, board.port
         seen: list[Counter[str]] = []
         numbers = itertools.count(1)
 
         def connect() -> FaultyStream:
-            stream = FaultyStream(
-                TcpStream.connect(board.host, board.port), next(numbers), faults, faults
-            )
+            stream = FaultyStream(TcpStream.connect(host, port), next(numbers), faults, faults)
             seen.append(stream.seen)
             return stream
 
@@ -113,7 +113,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     recipe = Recipe(epochs=given.epochs, batches=given.batches)
-    print(json.dumps(compare(given.rate, recipe, load_mnist(), lambda s: print(s, file=sys.stderr))))
+    tell = functools.partial(print, file=sys.stderr)
+    print(json.dumps(compare(given.rate, recipe, load_mnist(), tell)))
 
 
 if __name__ == "__main__":

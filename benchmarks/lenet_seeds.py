@@ -12,6 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
+from typing import Any
 
 
 def seeds_of(text: str) -> list[int]:
@@ -20,7 +21,7 @@ def seeds_of(text: str) -> list[int]:
     return list(range(int(first), int(last) + 1)) if dash else [int(s) for s in text.split(",")]
 
 
-def train(seed: int, options: list[str]) -> dict[str, object]:
+def train(seed: int, options: list[str]) -> dict[str, Any]:
     """One run of the command line; its JSON."""
     station = "mock:"
     if "--station" in options:
@@ -33,7 +34,7 @@ def train(seed: int, options: list[str]) -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, "-m", "cimlab", *command], stdout=subprocess.PIPE, check=True
     )
-    result: dict[str, object] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
@@ -50,16 +51,21 @@ def main() -> None:
         runs.append(run)
 
     def column(name: str) -> list[float]:
-        return [run[name] for run in runs if run[name] is not None]  # type: ignore[misc]
+        return [run[name] for run in runs if run[name] is not None]
 
-    names = ("test_accuracy", "test_accuracy_best", "test_accuracy_paper_2560", "updates_per_weight")
-    summary = {
+    names = (
+        "test_accuracy",
+        "test_accuracy_best",
+        "test_accuracy_paper_2560",
+        "updates_per_weight",
+    )
+    summary: dict[str, Any] = {
         name: {"mean": statistics.fmean(column(name)), "each": column(name)}
         for name in names
         if column(name)
     }
-    seconds = [sum(epoch["seconds"] for epoch in run["epochs"]) for run in runs]  # type: ignore[attr-defined]
-    print(json.dumps({"seeds": given.seeds, "options": given.options, "seconds": seconds} | summary))
+    summary["seconds"] = [sum(epoch["seconds"] for epoch in run["epochs"]) for run in runs]
+    print(json.dumps({"seeds": given.seeds, "options": given.options} | summary))
 
 
 if __name__ == "__main__":

@@ -59,9 +59,7 @@ def main() -> None:
             ]
             times.append([seconds(run) for run in runs])
             ratios.append(times[-1][1] / times[-1][0])
-            bits.append(
-                same_bits(*files) and runs[0]["test_accuracy"] == runs[1]["test_accuracy"]
-            )
+            bits.append(same_bits(*files) and runs[0]["test_accuracy"] == runs[1]["test_accuracy"])
             print(f"pair {pair}: {times[-1]} ratio {ratios[-1]:.2f}", file=sys.stderr)
     summary = {
         "ratio_median": statistics.median(ratios),

@@ -52,8 +52,6 @@ class HalInfo:
     capabilities: frozenset[str] = frozenset()
 
 
-
-
 class BoardHal(Protocol):
     """Six verbs and what they act on. Every array is C-contiguous."""
 
@@ -63,7 +61,7 @@ class BoardHal(Protocol):
         ...
 
     def configure(self, v_read: float, i_read: float, i_vmm: Sequence[float]) -> None:
-        """Set DAC full scale (V), ADC full scale for cell reads (A) and of each tile's VMM (A)."""
+        """Set full scales: DAC (V), ADC for cell reads (A), ADC of each tile in a VMM (A)."""
         ...
 
     def gate(self, code: int) -> None:
@@ -73,7 +71,7 @@ class BoardHal(Protocol):
     def convert(
         self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
     ) -> Codes8:
-        """Drive input codes, digitise column currents (rows and columns change place if transposed).
+        """Drive input codes, digitise column currents; transposed, rows and columns change place.
 
         codes: (tiles, batch, rows of the window); with unfold a feature map (batch, channels,
         height, width), unfolded as `CimArray.vmm_unfolded` says. Returns (tiles, batch, cols).
@@ -81,8 +79,10 @@ class BoardHal(Protocol):
         """
         ...
 
-    def read(self, code: int, cells: Addresses, averages: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-        """Read cells one by one with the input code; sums of `averages` ADC codes, and clipped marks."""
+    def read(
+        self, code: int, cells: Addresses, averages: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+        """Read cells one by one with the input code: sums of `averages` codes, clipped marks."""
         ...
 
     def pulse(

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from cimlab.core.array import CimArray, Unfold, Window
 from cimlab.protocols import Ispp, WriteVerify, program
 from cimlab.rig import open_array
-
 from tests.conformance.conftest import SIZE, OneByteStream, lossy, over_memory
 
 
@@ -19,7 +18,8 @@ def scenario(array: CimArray) -> list[NDArray[np.generic]]:
     cells = np.flatnonzero(rng.random(array.spec.size) < 0.2)
     target = rng.uniform(1e-6, 3e-6, cells.size)
     found: list[NDArray[np.generic]] = [array.read(0.1).current]
-    array.pulse(rng.uniform(-2.5, 2.5, array.spec.shape), 1e-6, rng.integers(0, 3, array.spec.shape))
+    v, count = rng.uniform(-2.5, 2.5, array.spec.shape), rng.integers(0, 3, array.spec.shape)
+    array.pulse(v, 1e-6, count)
     for plan in (WriteVerify(), Ispp()):
         result = program(array, plan, cells, target)
         found += [result.current, result.pulses, result.converged]
@@ -38,7 +38,9 @@ def expected() -> list[NDArray[np.generic]]:
         return scenario(array)
 
 
-@pytest.mark.parametrize("wrap", [lambda s: s, OneByteStream, lossy()], ids=["plain", "bytes", "lossy"])
+@pytest.mark.parametrize(
+    "wrap", [lambda s: s, OneByteStream, lossy()], ids=["plain", "bytes", "lossy"]
+)
 def test_over_the_link(wrap, expected):
     """Host loops there, on-board jobs here: both are the same protocol code."""
     with over_memory(wrap) as array:

@@ -1,4 +1,4 @@
-"""The closed form of the bit-serial converters against the eight cycles themselves, cell by cell."""
+"""The closed form of the bit-serial converters against the eight cycles, cell by cell."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
 
-from cimlab.core.array import Converters, Unfold, Window
 from cimlab.board.hal_array import HalArray
+from cimlab.core.array import Converters, Unfold, Window
 from cimlab.mock_hw.devices import device
 from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
 
@@ -56,7 +56,8 @@ def test_closed_form_equals_the_cycles_without_noise(seed, i_full):
     hal = open_hal(chip(seed, PERFECT, 0.0, tiles=1), i_full)
     codes = np.random.default_rng(seed).integers(0, 256, (1, 20, 16), np.uint8)
     out = hal.convert(codes, Window((0,), (0, 16), (0, 8)), None, False)[0]
-    cycles = bit_serial(codes[0].astype(np.int64), hal.conductances[0].astype(float), np.zeros((20, 1, 1)), i_full)
+    g = hal.conductances[0].astype(float)
+    cycles = bit_serial(codes[0].astype(np.int64), g, np.zeros((20, 1, 1)), i_full)
     # float32 sums may round the other way exactly at half a code
     assert np.abs(out - cycles).max() <= 1
     assert (out != cycles).mean() < 0.02
@@ -67,7 +68,8 @@ def test_noise_of_a_sum_equals_the_noise_of_its_cells():
     hal = open_hal(chip(3, PERFECT, tiles=1, rows=16, cols=1), 8e-6 * 4)
     n = 40_000
     code = np.random.default_rng(0).integers(0, 256, 16, np.uint8)
-    out = hal.convert(np.broadcast_to(code, (1, n, 16)).copy(), Window((0,), (0, 16), (0, 1)), None, False)[0, :, 0]
+    codes = np.broadcast_to(code, (1, n, 16)).copy()
+    out = hal.convert(codes, Window((0,), (0, 16), (0, 1)), None, False)[0, :, 0]
     g = hal.conductances[0].astype(float)
     noise = np.random.default_rng(1).normal(0, 1.55e-6, (n, 16, 1))
     oracle = bit_serial(np.broadcast_to(code.astype(np.int64), (n, 16)), g, noise, 8e-6 * 4)[:, 0]
@@ -95,7 +97,8 @@ def test_unfolding_beside_the_chip_equals_unfolding_by_hand(unfold):
     area = unfold.kernel[0] * unfold.kernel[1]
     window = Window((1, 0), (2, 2 + 2 * area), (1, 7))
     rng = np.random.default_rng(0)
-    maps = rng.integers(0, 256, (4, 3, 6, 7), np.uint8)  # 3 channels on 2 tiles of 2: the last is half empty
+    # 3 channels on 2 tiles of 2: the last is half empty
+    maps = rng.integers(0, 256, (4, 3, 6, 7), np.uint8)
     first = open_hal(chip(5, rows=24), 20e-6)
     second = open_hal(chip(5, rows=24), 20e-6)
     ph, pw = unfold.padding

@@ -79,7 +79,8 @@ def test_stuck_cells_do_not_move_and_are_as_many_as_said():
     n = stuck.size
     assert abs(stuck.mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / n)
     g = start[stuck]
-    assert set(np.unique(g)) == {np.float32(device("brram").g_min), np.float32(device("brram").g_max)}
+    model = device("brram")
+    assert set(np.unique(g)) == {np.float32(model.g_min), np.float32(model.g_max)}
 
 
 def test_a_chip_put_together_again_on_its_state_goes_on_as_if_nothing_happened():
