@@ -30,6 +30,7 @@ class ColourBar(QObject):
         self.plot.hideAxis("left")
         self.plot.hideAxis("bottom")
         self.plot.showAxis("right")
+        self.plot.getAxis("right").enableAutoSIPrefix(False)
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self._gradient = Raster(QRectF(0.0, 0.0, 1.0, 1.0))

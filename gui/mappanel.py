@@ -154,6 +154,7 @@ class MapPanel(QWidget):
         self.live.setChecked(True)
         self.live.setToolTip("show the newest map (End)")
         self.when = QLabel("no map yet")
+        self.when.setMinimumWidth(self.when.fontMetrics().averageCharWidth() * 34)
         self.words = QLabel()
         self.hover = QLabel(" ")
         self._histogram = QTimer(self, singleShot=True, interval=_HISTOGRAM_MS)

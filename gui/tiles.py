@@ -82,7 +82,10 @@ class Tile:
         for item in (self.image, self._marks, self._box):
             self.plot.addItem(item, ignoreBounds=True)
         for name in ("left", "bottom"):
-            self.plot.getAxis(name).setStyle(tickLength=-4, tickTextOffset=2)
+            axis = self.plot.getAxis(name)
+            axis.setStyle(tickLength=-4, tickTextOffset=2)
+            axis.enableAutoSIPrefix(False)
+        self.plot.getAxis("left").setWidth(30)
         self.home()
 
     def home(self) -> None:
@@ -129,10 +132,12 @@ class TileGrid(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         self.tiles: list[Tile] = []
         self._shape = (0, 0, 0)
         self._bar = bar
-        self._grid = self.addLayout(row=0, col=0)
+        self.addLabel("row (word line)", row=0, col=0, angle=-90)
+        self._grid = self.addLayout(row=0, col=1)
         self._grid.layout.setSpacing(4)
-        self.addItem(bar, row=0, col=1)
-        self.ci.layout.setColumnStretchFactor(0, 1)
+        self.addItem(bar, row=0, col=2)
+        self.addLabel("column (bit line)", row=1, col=1)
+        self.ci.layout.setColumnStretchFactor(1, 1)
         self._hover = pg.SignalProxy(
             self.scene().sigMouseMoved, rateLimit=60, slot=lambda args: self._moved(args[0])
         )
@@ -154,11 +159,6 @@ class TileGrid(pg.GraphicsLayoutWidget):  # type: ignore[misc]
             if k:
                 tile.view.setXLink(self.tiles[0].view)
                 tile.view.setYLink(self.tiles[0].view)
-        if self.tiles:
-            self.tiles[0].plot.setLabel("left", "row (word line)")
-            self.tiles[(len(self.tiles) - 1) // across * across].plot.setLabel(
-                "bottom", "column (bit line)"
-            )
 
     def home(self) -> None:
         """Show all cells of all tiles."""

@@ -1,0 +1,160 @@
+"""How a training goes: loss, accuracy, device updates, clipping, and what may be asked of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from cimlab.gui.mappanel import clock
+from cimlab.gui.snapshot import Columns, Snapshot
+
+_BLUE, _ORANGE, _GREY = (31, 119, 180), (255, 127, 14), (128, 128, 128)
+
+
+class TrainPanel(QWidget):
+    """Curves of a followed run.
+
+    Signals:
+        asked: "pause", "run" or "stop", for the run in its own process.
+        baseline_wanted: The person wants another run's curve to compare with.
+    """
+
+    asked = Signal(str)
+    baseline_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.summary = QLabel("no training yet")
+        self.summary.setWordWrap(True)
+        self.summary.setMinimumHeight(3 * self.summary.fontMetrics().lineSpacing())
+        self.pause, self.resume, self.stop = map(QPushButton, ("Pause", "Continue", "Stop"))
+        self.compare = QPushButton("Baseline\N{HORIZONTAL ELLIPSIS}")
+        self.compare.setToolTip("draw another run's accuracy too, such as one of --mode fp32")
+        self.pause.setToolTip("ask the run to pause after this batch (through RUN.h5.control)")
+        self.stop.setToolTip("ask the run to store a checkpoint and end; --resume continues it")
+        self.plots = pg.GraphicsLayoutWidget()
+        self.plots.setMinimumSize(260, 340)
+        self._axes = [self._plot(k) for k in range(4)]
+        loss, accuracy, updates, clipped = self._axes
+        self._loss = loss.plot(pen=pg.mkPen(_BLUE), name="batch")
+        self._mean = loss.plot(pen=pg.mkPen(_ORANGE, width=2), symbol="o", symbolSize=6)
+        self._accuracy = accuracy.plot(pen=pg.mkPen(_BLUE, width=2), symbol="o", symbolSize=6)
+        self._baseline = accuracy.plot(pen=pg.mkPen(_GREY, width=2, style=pg.QtCore.Qt.DashLine))
+        self._updates = updates.plot(pen=pg.mkPen(_BLUE))
+        self._clipped = clipped.plot(pen=pg.mkPen(_BLUE))
+        self._drawn: tuple[int, ...] = ()
+        self._lay_out()
+        for button, word in ((self.pause, "pause"), (self.resume, "run"), (self.stop, "stop")):
+            button.clicked.connect(lambda _=False, w=word: self.asked.emit(w))
+        self.compare.clicked.connect(self.baseline_wanted)
+        self.clear()
+
+    def _plot(self, row: int) -> Any:
+        titles = ("loss", "test accuracy (%)", "device updates a batch", "clipped ADC results (%)")
+        plot = self.plots.addPlot(row=row, col=0, enableMenu=False)
+        plot.setTitle(titles[row], size="9pt")
+        plot.getAxis("left").setWidth(48)
+        for name in ("left", "bottom"):
+            plot.getAxis(name).enableAutoSIPrefix(False)
+        plot.getAxis("bottom").setStyle(showValues=row == 3)
+        plot.showGrid(x=True, y=True, alpha=0.25)
+        plot.setClipToView(True)
+        plot.setDownsampling(auto=True, mode="peak")
+        if row:
+            plot.setXLink(self.plots.getItem(0, 0))
+        if row == 3:
+            plot.setLabel("bottom", "batch")
+        return plot
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button in (self.pause, self.resume, self.stop, self.compare):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.summary)
+        layout.addWidget(self.plots, 1)
+        layout.addLayout(buttons)
+
+    def clear(self) -> None:
+        """Empty the curves."""
+        self.show_snapshot(Snapshot(""))
+        self.show_baseline(Snapshot(""))
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Draw the curves, if they have grown."""
+        epochs, steps = snapshot.epochs, snapshot.steps
+        running = snapshot.status == "running" and snapshot.kind == "train"
+        for button in (self.pause, self.resume, self.stop):
+            button.setEnabled(running)
+        self.summary.setText(describe(snapshot))
+        drawn = (len(_column(epochs, "step")), len(_column(steps, "step")))
+        last = int(_column(steps, "step")[-1]) if drawn[1] else 0
+        if (*drawn, last) == self._drawn:
+            return
+        self._drawn = (*drawn, last)
+        batch, epoch = _column(steps, "step"), _column(epochs, "step")
+        self._loss.setData(batch, _column(steps, "loss"))
+        self._mean.setData(epoch, _column(epochs, "loss"))
+        self._accuracy.setData(epoch, 100 * _column(epochs, "accuracy"))
+        self._updates.setData(batch, _column(steps, "device_updates"))
+        self._clipped.setData(batch, 100 * _column(steps, "saturated"))
+
+    def show_baseline(self, snapshot: Snapshot) -> None:
+        """Draw another run's accuracy."""
+        epochs = snapshot.epochs
+        self._baseline.setData(_column(epochs, "step"), 100 * _column(epochs, "accuracy"))
+
+
+def _column(columns: Columns, name: str) -> NDArray[np.float64]:
+    return np.asarray(columns.get(name, ()), np.float64)
+
+
+def remaining(snapshot: Snapshot) -> float | None:
+    """Seconds left of a run, judged by its epochs so far, or by its batches before the first."""
+    planned = snapshot.plan.get("epochs")
+    if not isinstance(planned, int) or snapshot.status != "running":
+        return None
+    seconds = _column(snapshot.epochs, "seconds")
+    if seconds.size:
+        # the newest epochs tell best; the running one has its batches behind it
+        pace = float(seconds[-3:].mean())
+        since = float(_last(snapshot.steps, "time") - _last(snapshot.epochs, "time"))
+        return max((planned - seconds.size) * pace - max(since, 0.0), 0.0)
+    batches, done = snapshot.plan.get("batches"), _last(snapshot.steps, "step")
+    if not isinstance(batches, int) or not done:
+        return None
+    elapsed = _last(snapshot.steps, "time") - float(_column(snapshot.steps, "time")[0])
+    return float(elapsed / done * (planned * batches - done))
+
+
+def _last(columns: Columns, name: str) -> float:
+    values = _column(columns, name)
+    return float(values[-1]) if values.size else 0.0
+
+
+def describe(snapshot: Snapshot) -> str:
+    """The run in a few lines."""
+    if not snapshot.kind:
+        return "no training yet"
+    plan, epochs = snapshot.plan, snapshot.epochs
+    parts = [f"{snapshot.kind} run, {snapshot.status}"]
+    if "mode" in plan:
+        parts.append(f"mode {plan['mode']}")
+    accuracy = _column(epochs, "accuracy")
+    if accuracy.size:
+        number = int(_last(epochs, "number"))
+        of = f" of {plan['epochs']}" if "epochs" in plan else ""
+        parts.append(f"epoch {number}{of}")
+        parts.append(f"accuracy {100 * accuracy[-1]:.2f} % (best {100 * accuracy.max():.2f} %)")
+        parts.append(f"{int(_column(epochs, 'device_updates').sum())} device updates")
+        parts.append(f"{int(_column(epochs, 'pulses').sum())} pulses")
+    left = remaining(snapshot)
+    if left is not None:
+        parts.append(f"about {clock(left)} left")
+    return ",  ".join(parts)
