@@ -171,8 +171,8 @@ def _hardware(connection: ModelArray | TcpBoard | SerialBoard) -> CimArray:
             return HalArray(chip.hal())
         case TcpBoard(host=host, port=port, token=token):
             return SocArray(lambda: TcpStream.connect(host, port), token or "")
-        case SerialBoard(port=port, baud=baud):
-            return SocArray(lambda: SerialStream(port, baud))
+        case SerialBoard(port=line, baud=baud):
+            return SocArray(lambda: SerialStream(line, baud))
 
 
 def open_array(station: Station | str | Path, sink: Sink | None = None) -> StationArray:

@@ -67,9 +67,9 @@ def _level_numbers(pattern: str, count: int, spec: ArraySpec, seed: int) -> NDAr
         return np.random.default_rng(seed).integers(count, size=spec.shape)
     _, row, column = np.indices(spec.shape)
     if pattern == "gradient":
-        return column * count // spec.cols
+        return np.asarray(column * count // spec.cols)
     if pattern == "checkerboard":
-        return (row + column) % 2 * (count - 1)
+        return np.asarray((row + column) % 2 * (count - 1))
     raise ConfigError(
         f"unknown pattern {pattern!r}: random, gradient, checkerboard, or a .npy file"
     )

@@ -32,7 +32,15 @@ def state(number: int) -> dict[str, np.ndarray[Any, Any]]:
 def add_epoch(run: RunWriter, number: int) -> None:
     """Ten steps, an epoch, a map and a checkpoint, all derived from number."""
     for step in range(10 * number - 9, 10 * number + 1):
-        run.append("steps", step=step, loss=1 / step, weight_updates=2, device_updates=3, pulses=9, saturated=0.0)
+        run.append(
+            "steps",
+            step=step,
+            loss=1 / step,
+            weight_updates=2,
+            device_updates=3,
+            pulses=9,
+            saturated=0.0,
+        )
     run.append(
         "epochs",
         step=10 * number,

@@ -112,7 +112,15 @@ def test_steps_alone_become_visible_within_seconds(path: Path) -> None:
         give_up = time.monotonic() + 5
         while reader.rows("steps") == 0:
             assert time.monotonic() < give_up
-            run.append("steps", step=1, loss=1.0, weight_updates=0, device_updates=0, pulses=0, saturated=0.0)
+            run.append(
+                "steps",
+                step=1,
+                loss=1.0,
+                weight_updates=0,
+                device_updates=0,
+                pulses=0,
+                saturated=0.0,
+            )
             time.sleep(0.02)
 
 
@@ -153,7 +161,9 @@ def test_a_killed_writer_leaves_a_readable_resumable_file(path: Path, epochs: in
 def test_resuming_drops_what_came_after_the_checkpoint(path: Path) -> None:
     with RunWriter.create(path, HEADER, TEMPLATE) as run:
         add_epoch(run, 1)
-        run.append("steps", step=11, loss=0.1, weight_updates=0, device_updates=0, pulses=0, saturated=0.0)
+        run.append(
+            "steps", step=11, loss=0.1, weight_updates=0, device_updates=0, pulses=0, saturated=0.0
+        )
     with RunWriter.resume(path, SPEC):
         pass
     with records.load(path) as reader:
