@@ -115,7 +115,7 @@ class ChipLayer(nn.Module):
         return top
 
     def _product(self, scaled: Tensor) -> Tensor:
-        """Pair currents (vectors, outputs), A, of the positive part of inputs in volts."""
+        """Pair currents (outputs, vectors), A, of the positive part of inputs in volts."""
         v = scaled.clamp(0.0, self._array.converters.v_read)
         if self._repeats > 1:
             v = v.repeat(self._repeats, *[1] * (v.dim() - 1))
@@ -130,21 +130,22 @@ class ChipLayer(nn.Module):
             product = drive()
             marks = product.saturated.reshape(len(window.tiles), -1)
             clipped.append(np.count_nonzero(marks, axis=1) / marks.shape[1])
-            current = torch.from_numpy(product.current)
-            part = torch.addmm(constant, current[0], matrix[0])
+            # (columns, vectors): with the long side last this product is several times faster
+            current = torch.from_numpy(product.current).transpose(1, 2)
+            part = torch.addmm(constant[:, None], matrix[0], current[0])
             for k in range(1, len(current)):
-                part.addmm_(current[k], matrix[k])
+                part.addmm_(matrix[k], current[k])
             parts.append(part)
         self.clipped = np.concatenate(clipped)
-        out = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-        return out if self._repeats == 1 else out.view(self._repeats, -1, out.shape[1]).mean(0)
+        out = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return out if self._repeats == 1 else out.view(len(out), self._repeats, -1).mean(1)
 
     def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
         """The VMM of inputs v, volts, on a window."""
         raise NotImplementedError
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
-        """The product (vectors, outputs) in the layer's output shape."""
+        """The product (outputs, vectors) in the layer's output shape."""
         raise NotImplementedError
 
     def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
@@ -168,7 +169,7 @@ class ChipLinear(ChipLayer):
         return partial(self._array.vmm, _row_parts(vectors, window), window)
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
-        return out.view(*x.shape[:-1], out.shape[1])
+        return out.T.reshape(*x.shape[:-1], len(out))
 
     def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
         """See ChipLayer."""
@@ -211,7 +212,7 @@ class ChipConv2d(ChipLayer):
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
         height, width = self._unfold.output(x.shape[2], x.shape[3])
-        return out.view(x.shape[0], height, width, out.shape[1]).permute(0, 3, 1, 2)
+        return out.view(len(out), x.shape[0], height, width).transpose(0, 1).contiguous()
 
     def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
         """See ChipLayer."""
@@ -255,7 +256,7 @@ def _row_parts(vectors: Tensor, window: Window) -> Floats:
 def _combination(
     window: Window, columns: calibration.ColumnCalibration | None
 ) -> tuple[Tensor, Tensor]:
-    """Matrix (tiles, columns, outputs) and constant (tiles, outputs): column to pair currents.
+    """Matrix (tiles, outputs, columns) and constant (tiles, outputs): column to pair currents.
 
     Correcting and subtracting are linear: one product does both.
     """
@@ -263,10 +264,10 @@ def _combination(
     gain, offset = np.ones((len(tiles), n)), np.zeros((len(tiles), n))
     if columns is not None:
         gain, offset = columns.gain[tiles, :n], columns.offset[tiles, :n]
-    signs = np.zeros((n, n // 2))
-    signs[np.arange(n), np.arange(n) // 2] = np.tile([1.0, -1.0], n // 2)
-    matrix = signs / gain[:, :, None]
-    constant = -np.einsum("kc,kco->ko", offset, matrix)
+    signs = np.zeros((n // 2, n))
+    signs[np.arange(n) // 2, np.arange(n)] = np.tile([1.0, -1.0], n // 2)
+    matrix = signs / gain[:, None, :]
+    constant = -np.einsum("kc,koc->ko", offset, matrix)
     return torch.from_numpy(matrix).float(), torch.from_numpy(constant).float()
 
 

@@ -70,7 +70,7 @@ def test_every_weight_has_two_cells_of_its_own_inside_its_window(data: st.DataOb
         st.lists(st.tuples(st.integers(1, 20), st.integers(1, 12)), min_size=1, max_size=3)
     )
     layers = {str(k): nn.Linear(i, o) for k, (i, o) in enumerate(shapes)}
-    array = spec(200, rows, cols)
+    array = spec(1000, rows, cols)
     placed = place(layers, array)
     cells = [p.cells(array) for p in placed.values()]
     assert [c.shape for c in cells] == [(2, o, i) for i, o in shapes]
