@@ -12,6 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
@@ -35,6 +36,7 @@ def train(seed: int, options: list[str]) -> dict[str, Any]:
         [sys.executable, "-m", "cimlab", *command], stdout=subprocess.PIPE, check=True
     )
     result: dict[str, Any] = json.loads(done.stdout)
+    print(f"seed {seed}: {result['test_accuracy']:.4f}", file=sys.stderr)
     return result
 
 
@@ -42,13 +44,11 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=seeds_of, default=seeds_of("0-4"))
+    parser.add_argument("--jobs", type=int, default=2, help="runs at the same time")
     parser.add_argument("options", nargs="*", help="after --: options of `cimlab train lenet`")
     given = parser.parse_args()
-    runs = []
-    for seed in given.seeds:
-        run = train(seed, given.options)
-        print(f"seed {seed}: {run['test_accuracy']:.4f}", file=sys.stderr)
-        runs.append(run)
+    with ThreadPoolExecutor(given.jobs) as pool:
+        runs = list(pool.map(lambda seed: train(seed, given.options), given.seeds))
 
     def column(name: str) -> list[float]:
         return [run[name] for run in runs if run[name] is not None]
