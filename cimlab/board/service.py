@@ -100,7 +100,7 @@ class BoardService:
         heard = self._session.heard
         self._silent = heard is not None and now - heard >= self.watchdog
         if self._silent and heard != self._grounded_for:
-            _log.warning("nothing heard for %g s: grounding", self.watchdog)
+            _log.info("nothing heard for %g s: grounding", self.watchdog)
             self.ground()
             self._grounded_for = heard
         if self._job is not None and not self._silent:

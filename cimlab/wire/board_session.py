@@ -168,7 +168,11 @@ class BoardSession:
             if hello.boot:
                 raise BoardError(Status.NO_SESSION, "the board has given that session away")
             if session is not None and now - session.heard < self.lease:
-                raise BoardError(Status.BUSY, "another session holds the board; try again later")
+                raise BoardError(
+                    Status.BUSY,
+                    "another session holds the board; it can be taken over when that has been "
+                    f"silent for {self.lease:g} s",
+                )
             self._open = None  # and stays so if the board fails
             self._stored.clear()
             self._answers.clear()

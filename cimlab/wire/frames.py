@@ -120,7 +120,7 @@ class FrameDecoder:
         *ends, rest = data.split(b"\0")
         for end in ends:
             self._hold(end)
-            body = b"".join(self._chunks)
+            body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             skipped = self._skipping
             self.reset()
             if not body and not skipped:
