@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from cimlab.core.errors import ConfigError
 from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
+from cimlab.drivers.instruments.keysight_pulsers import Keysight33500B, Keysight81160A
 from cimlab.drivers.instruments.link import Link, VisaLink
+from cimlab.drivers.instruments.matrices import KeysightB2200
 from cimlab.drivers.instruments.roles import (
     Crosspoint,
     PulseGenerator,
@@ -34,6 +36,9 @@ __all__ = [
 DRIVERS: Mapping[str, type[Instrument]] = {
     "keithley2400": Keithley2400,
     "keithley2450": Keithley2450,
+    "keysight33522b": Keysight33500B,
+    "keysight81160a": Keysight81160A,
+    "keysightb2200": KeysightB2200,
 }
 
 

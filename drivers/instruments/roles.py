@@ -91,6 +91,10 @@ class PulseGenerator(Role, Protocol):
         """Most pulses of one burst."""
         ...
 
+    def protect(self, v_low: float, v_high: float) -> None:
+        """Have the instrument itself refuse levels outside v_low <= 0 <= v_high, V."""
+        ...
+
     def pulse(self, v: float, width: float, count: int = 1) -> None:
         """Apply count pulses of v volts (either sign), width seconds; returns after the last."""
         ...

@@ -10,6 +10,8 @@ from cimlab.mock_hw.instruments.dut import Dut, Resistor, dut
 from cimlab.mock_hw.instruments.emulator import Emulator
 from cimlab.mock_hw.instruments.keithley2400 import Keithley2400
 from cimlab.mock_hw.instruments.keithley2450 import Keithley2450
+from cimlab.mock_hw.instruments.keysight_pulsers import Keysight33522B, Keysight81160A
+from cimlab.mock_hw.instruments.keysightb2200 import KeysightB2200
 from cimlab.mock_hw.instruments.server import BenchServer, Transport
 
 __all__ = [
@@ -28,8 +30,11 @@ __all__ = [
 EMULATORS: Mapping[str, Callable[[Bench], Emulator]] = {
     "keithley2400": Keithley2400,
     "keithley2450": Keithley2450,
+    "keysight33522b": Keysight33522B,
+    "keysight81160a": Keysight81160A,
+    "keysightb2200": KeysightB2200,
 }
-MATRICES: frozenset[str] = frozenset()
+MATRICES = frozenset({"keysightb2200"})
 """Those that stand between the others and the device under test."""
 
 

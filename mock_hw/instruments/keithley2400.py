@@ -136,7 +136,7 @@ class Keithley2400(ScpiEmulator):
         setting("filtered", Integer(1, 100, 10), 10, "[:SENSe]:AVERage:COUNt"),
         setting("filter_type", Choice("REPeat", "MOVing"), "REP", "[:SENSe]:AVERage:TCONtrol"),
         setting("source", Choice("VOLTage", "CURRent", "MEMory"), "VOLT", "SOURce:FUNCtion[:MODE]"),
-        setting("delay", Number(0, 999.9999, 0), 0.0, "SOURce:DELay"),
+        setting("delay", Number(0, 999.9999, 0.001), 0.001, "SOURce:DELay"),
         setting("auto_delay", Boolean(), True, "SOURce:DELay:AUTO"),
         setting("clear", Boolean(), False, "SOURce:CLEar:AUTO"),
         setting("points", Integer(1, 2500, 2500), 2500, "SOURce:SWEep:POINts"),

@@ -54,7 +54,7 @@ def test_reset_restores_every_setting(instrument):
     answers = {}
     for each in type(instrument).settings:
         answers[each.key] = instrument.get(each.key)
-        instrument.put(each.key, not answers[each.key])
+        instrument.put(each.key, "something else")
     ask(instrument, "*RST")
     assert {key: instrument.get(key) for key in answers} == answers
 

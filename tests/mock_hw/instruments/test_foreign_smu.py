@@ -7,40 +7,17 @@ from pymeasure.instruments.keithley import Keithley2450 as PyMeasure2450
 from qcodes.instrument_drivers.Keithley import Keithley2400 as QCoDeS2400
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QCoDeS2450
 
-from cimlab.mock_hw.instruments import serve
+from tests.mock_hw.instruments.foreign import opened
 
 OHM = 10e3
-LINES = {"visa_library": "@py", "read_termination": "\n", "write_termination": "\n"}
 
 
-@pytest.fixture
-def bench():
-    with serve(["keithley2400", "keithley2450"], f"resistor:{OHM}") as server:
-        yield server.resources
+def test_pymeasure_2400():
+    with opened(PyMeasure2400, "keithley2400") as smu:
+        pymeasure_2400(smu)
 
 
-@pytest.fixture
-def foreign(bench):
-    """Open a foreign driver, see at the end that the instrument met no error."""
-    opened = []
-
-    def open_one(kind, model):
-        if kind.__module__.startswith("qcodes"):
-            driver = kind(f"smu{len(opened)}", bench[model], visalib="@py")
-            opened.append((driver, driver.close))
-        else:
-            driver = kind(bench[model], **LINES)
-            opened.append((driver, driver.adapter.close))
-        return driver
-
-    yield open_one
-    for driver, close in opened:
-        assert driver.ask("SYST:ERR?").lstrip("+").startswith('0,"No error')
-        close()
-
-
-def test_pymeasure_2400(foreign):
-    smu = foreign(PyMeasure2400, "keithley2400")
+def pymeasure_2400(smu):
     smu.reset()
     assert "MODEL 2400" in smu.id
     assert smu.resistance == pytest.approx(OHM, rel=5e-3)
@@ -71,8 +48,12 @@ def test_pymeasure_2400(foreign):
     assert not smu.source_enabled
 
 
-def test_qcodes_2400(foreign):
-    smu = foreign(QCoDeS2400, "keithley2400")
+def test_qcodes_2400():
+    with opened(QCoDeS2400, "keithley2400") as smu:
+        qcodes_2400(smu)
+
+
+def qcodes_2400(smu):
     smu.mode("VOLT")
     smu.compliancei(1e-3)
     smu.volt(1.0)
@@ -83,8 +64,12 @@ def test_qcodes_2400(foreign):
     smu.output(False)
 
 
-def test_pymeasure_2450(foreign):
-    smu = foreign(PyMeasure2450, "keithley2450")
+def test_pymeasure_2450():
+    with opened(PyMeasure2450, "keithley2450") as smu:
+        pymeasure_2450(smu)
+
+
+def pymeasure_2450(smu):
     smu.reset()
     smu.apply_voltage(compliance_current=1e-3)
     smu.source_voltage = 1
@@ -103,8 +88,12 @@ def test_pymeasure_2450(foreign):
     assert not smu.source_enabled
 
 
-def test_qcodes_2450(foreign):
-    smu = foreign(QCoDeS2450, "keithley2450")
+def test_qcodes_2450():
+    with opened(QCoDeS2450, "keithley2450") as smu:
+        qcodes_2450(smu)
+
+
+def qcodes_2450(smu):
     smu.reset()
     smu.source.function("voltage")
     smu.sense.function("current")

@@ -1,0 +1,81 @@
+"""Switch matrices: what they share, and the Keysight B2200A."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from cimlab.core.errors import LimitError
+from cimlab.drivers.instruments.base import Instrument
+from cimlab.drivers.instruments.roles import Crosspoint
+
+
+class Matrix(Instrument):
+    """A SwitchMatrix that remembers what it closed; children say it in their language."""
+
+    inputs: ClassVar[int]
+    outputs: ClassVar[int]
+
+    def prepare(self) -> None:
+        """Everything open."""
+        self.off()
+
+    def connect(self, crosspoints: Iterable[Crosspoint]) -> None:
+        """See SwitchMatrix; what is closed already stays closed."""
+        wanted = set(crosspoints)
+        for i, o in wanted:
+            if not (1 <= i <= self.inputs and 1 <= o <= self.outputs):
+                raise LimitError(
+                    f"crosspoint {(i, o)} is outside inputs 1 .. {self.inputs}, "
+                    f"outputs 1 .. {self.outputs}"
+                )
+        opened, closed = self._crosspoints - wanted, wanted - self._crosspoints
+        with self.settings():
+            if opened:
+                self.send(self._open(sorted(opened)))
+            self._crosspoints -= opened
+            if closed:
+                # from here on a crosspoint may be closed even if an error comes back
+                self._crosspoints |= closed
+                self.send(self._close(sorted(closed)))
+
+    def off(self) -> None:
+        """Open every crosspoint."""
+        self.send(self._open_all())
+        self._crosspoints: set[Crosspoint] = set()
+
+    def _open(self, points: list[Crosspoint]) -> str:
+        raise NotImplementedError
+
+    def _close(self, points: list[Crosspoint]) -> str:
+        raise NotImplementedError
+
+    def _open_all(self) -> str:
+        raise NotImplementedError
+
+
+class KeysightB2200(Matrix):
+    """B2200A and B2201A in Auto mode (programming guide B2200-90010)."""
+
+    model = r"B220[01]A"
+
+    inputs: ClassVar[int] = 14
+    outputs: ClassVar[int] = 48
+
+    def prepare(self) -> None:
+        """Defaults: everything open, an input may reach many outputs, break before make."""
+        self.send("*CLS", "*RST", "CONN:RULE 0,FREE", "CONN:SEQ 0,BBM")
+        super().prepare()
+
+    def _open(self, points: list[Crosspoint]) -> str:
+        return f"OPEN {_channels(points)}"
+
+    def _close(self, points: list[Crosspoint]) -> str:
+        return f"CLOS {_channels(points)}"
+
+    def _open_all(self) -> str:
+        return "OPEN:CARD 0"
+
+
+def _channels(points: list[Crosspoint]) -> str:
+    return f"(@{','.join(f'0{i:02d}{o:02d}' for i, o in points)})"
