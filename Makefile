@@ -25,6 +25,7 @@ lint: .venv/ready .types
 
 # minutes each; docs/results.md has the command of every figure
 bench: .venv/ready
+	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/link_overhead.py
 	$(BIN)/python benchmarks/lenet_seeds.py
 
