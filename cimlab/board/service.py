@@ -299,7 +299,7 @@ class Connection:
         return self._drain()
 
     def _drain(self) -> bytes:
-        data = b"".join(self._outbox)
+        data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
         self._outbox.clear()
         return data
 

@@ -44,7 +44,8 @@ class SocArray(ArrayBase):
     Args:
         open_stream: Opens a stream to the board; called again when the stream breaks.
         token: What the board wants to be told.
-        timeout: Give up when the board has answered nothing for so long, s.
+        timeout: Give up when the board has answered nothing for so long, s; longer than its slowest
+            single request takes (a job may take as long as it likes).
         clock: Tells the time; tests bring their own.
 
     Raises:

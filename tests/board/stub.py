@@ -69,7 +69,8 @@ class StubHal:
 
     def _digest(self, codes: Codes8, unfold: Unfold | None) -> NDArray[np.int64]:
         if unfold is None:
-            return codes.sum(axis=2, dtype=np.int64)[:, :, None]
+            sums: NDArray[np.int64] = codes.sum(axis=2, dtype=np.int64)[:, :, None]
+            return sums
         each = int(np.prod(unfold.output(*codes.shape[2:])))
         return np.repeat(codes.sum(axis=(1, 2, 3), dtype=np.int64), each)[None, :, None]
 

@@ -40,7 +40,8 @@ def run(array: CimArray, name: str, settings: Mapping[str, float], cells: Addres
         while True:
             next(steps)
     except StopIteration as stop:
-        return stop.value
+        result: JobResult = stop.value
+        return result
 
 
 Operation = Callable[[Any], Any]
