@@ -46,7 +46,8 @@ class ChipLayer(nn.Module):
         placement: As given.
         gain: Digital scale of each tile's partial sums, (tiles,), 1 at first; trainable.
         scale: As given.
-        clipped: Share of conversions that clipped in the last product, for each tile (tiles,).
+        clipped: Share of conversions that clipped in the last forward pass, for each tile
+            (tiles,).
     """
 
     input_top: Tensor
@@ -69,22 +70,17 @@ class ChipLayer(nn.Module):
         self.clipped = np.zeros(placement.cut.tiles)
         self._array = array
         self._windows = placement.windows()
+        self._part_of = torch.from_numpy(placement.cut.parts()).view_as(self.weight)
         self._repeats = repeats
         self._fit: calibration.RangePlan | None = None
         self.correct(None)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output; its product is measured on the array."""
-        out: Tensor = _Measured.apply(x, self._effective(), self)
+        # what the product amounts to: the backward pass uses it, and gains get their gradients
+        effective = self.weight * self.gain[self._part_of]
+        out: Tensor = _Measured.apply(x, effective, self)
         return out
-
-    def _effective(self) -> Tensor:
-        """The weights times their tiles' gains: what the product amounts to, and backward uses."""
-        cut, shape = self.placement.cut, self.weight.shape
-        gain = self.gain.view(cut.column_parts, cut.row_parts)
-        gain = gain.repeat_interleave(cut.pairs, 0)[: cut.outputs]
-        gain = gain.repeat_interleave(cut.rows, 1)[:, : cut.inputs]
-        return self.weight * gain.view(shape)
 
     def fit_range(self, plan: calibration.RangePlan | None) -> None:
         """With a plan, each following product first fits the ADC ranges of its tiles to itself."""
@@ -98,7 +94,14 @@ class ChipLayer(nn.Module):
         """The product of activations with the pairs on chip, without bias."""
         least, most = (float(v) for v in torch.aminmax(x))
         top = self._track(max(most, -least))
+        self.clipped = np.zeros(self.placement.cut.tiles)
         scaled = x * (self._array.converters.v_read / top)
+        if self._fit is not None:
+            # both signs at once: no less current than either of them will make
+            magnitude = scaled.abs().clamp(max=self._array.converters.v_read)
+            for window in self._windows:
+                drive = self._drive(magnitude, window)
+                calibration.adc_range(self._array, window.tiles, drive, self._fit)
         out = self._product(scaled) if most > 0 or least == 0 else None
         if least < 0:
             negative = self._product(-scaled)
@@ -124,10 +127,7 @@ class ChipLayer(nn.Module):
         for window, combine, gain in zip(self._windows, self._combine, gains, strict=True):
             matrix = combine[0] * gain
             constant = (combine[1] * gain[:, 0]).sum(0)
-            drive = self._drive(v, window)
-            if self._fit is not None:
-                calibration.adc_range(self._array, window.tiles, drive, self._fit)
-            product = drive()
+            product = self._drive(v, window)()
             marks = product.saturated.reshape(len(window.tiles), -1)
             clipped.append(np.count_nonzero(marks, axis=1) / marks.shape[1])
             # (columns, vectors): with the long side last this product is several times faster
@@ -136,7 +136,7 @@ class ChipLayer(nn.Module):
             for k in range(1, len(current)):
                 part.addmm_(matrix[k], current[k])
             parts.append(part)
-        self.clipped = np.concatenate(clipped)
+        self.clipped = np.maximum(self.clipped, np.concatenate(clipped))
         out = parts[0] if len(parts) == 1 else torch.cat(parts)
         return out if self._repeats == 1 else out.view(len(out), self._repeats, -1).mean(1)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from cimlab.core.array import Addresses, ArraySpec, Window
@@ -50,6 +51,12 @@ class Cut:
         """Tiles that the layer needs."""
         return self.row_parts * self.column_parts
 
+    def parts(self) -> NDArray[np.int64]:
+        """Which of the layer's tiles each weight is on, (outputs, inputs)."""
+        row_part = np.arange(self.inputs) // self.rows
+        column_part = np.arange(self.outputs)[:, None] // self.pairs
+        return column_part * self.row_parts + row_part
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -75,12 +82,11 @@ class Placement:
 
     def cells(self, spec: ArraySpec) -> Addresses:
         """Addresses of all pairs, (2, outputs, inputs): the plus cells, then the minus cells."""
-        cut = self.cut
-        column_part, pair = np.divmod(np.arange(cut.outputs)[:, None], cut.pairs)
-        row_part, row = np.divmod(np.arange(cut.inputs), cut.rows)
-        tile = self.first + column_part * cut.row_parts + row_part
+        row = np.arange(self.cut.inputs) % self.cut.rows
+        pair = np.arange(self.cut.outputs)[:, None] % self.cut.pairs
+        tile = self.first + self.cut.parts()
         plus = (tile * spec.rows + row) * spec.cols + 2 * pair
-        return np.stack([plus, plus + 1]).astype(np.int64)
+        return np.stack([plus, plus + 1])
 
 
 def cut_layer(name: str, layer: nn.Module, spec: ArraySpec) -> Cut:

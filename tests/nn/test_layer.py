@@ -174,3 +174,29 @@ def test_calibration_fits_the_ranges_and_removes_the_columns_offsets() -> None:
     assert array.converters.i_vmm[1] == default[1] == 40e-6
     assert error() < 0.2 * before
     assert np.all(layer.clipped < 0.01)
+
+
+def test_ranges_are_fitted_to_both_signs() -> None:
+    array = HalArray(SimulatedHal(device("brram"), tiles=1))
+    model = nn.Sequential(nn.Linear(64, 8))
+    layers = convert(model, array)
+    x = torch.rand(200, 64, generator=torch.Generator().manual_seed(0))
+    x = torch.cat([x, -0.1 * x], 1)[:, ::2].contiguous()  # far more of one sign
+    calibrate(model, layers, array, x)
+    with torch.no_grad():
+        model(x)
+        model(-x)
+    assert float(layers["0"].clipped.max()) < 0.01
+
+
+def test_repeats_average_the_noise() -> None:
+    x = torch.rand(64, 64, generator=torch.Generator().manual_seed(0))
+    spread = []
+    for repeats in (1, 16):
+        array = HalArray(SimulatedHal(device("brram"), tiles=1))
+        model = nn.Sequential(nn.Linear(64, 32))
+        layers = convert(model, array, repeats={"0": repeats})
+        calibrate(model, layers, array, x)
+        with torch.no_grad():
+            spread.append(float((model(x) - model(x)).std()))
+    assert spread[1] < 0.35 * spread[0]
