@@ -204,6 +204,7 @@ class Bench:
             self._message = f"{what}: {_say(error)}"
             self._tell(self._message)
             return False
+        self._send()
         return True
 
     def _sink(self, event: Event) -> None:

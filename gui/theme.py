@@ -19,7 +19,7 @@ _INK = {False: "#202020", True: "#d8d8d8"}
 _PAPER = {False: "#ffffff", True: "#1b1d20"}
 _PALETTE = {
     False: {"window": "#efefef", "button": "#efefef", "base": "#ffffff"},
-    True: {"window": "#2b2d31", "button": "#3a3d42", "base": "#1b1d20"},
+    True: {"window": "#2b2d31", "button": "#45494f", "base": "#3a3d42"},
 }
 DANGER = "background-color: #c62828; color: white; font-weight: bold; padding: 6px 14px;"
 """Style of the one button that must be found in a hurry."""

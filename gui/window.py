@@ -95,6 +95,7 @@ class Window(QMainWindow):
         self._let_go()
         self._inbox = self._fresh_inbox()
         bench = Bench(station, self._inbox.post)
+        self.bench.station.setCurrentText(station)
         self.bench.set_bench(bench)
         self.bench.select(None)
         bench.start()

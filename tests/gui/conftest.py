@@ -1,6 +1,37 @@
-"""No display is needed: Qt draws into memory."""
+"""No display is needed: Qt draws into memory. Windows for the tests, closed afterwards."""
 
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
 
 os.environ["QT_QPA_PLATFORM"] = os.environ.get("CIMLAB_QPA", "offscreen")
 os.environ["OMP_NUM_THREADS"] = "1"
+
+from PySide6.QtCore import QSettings
+
+from cimlab.gui.window import Window
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> QSettings:
+    """Settings of their own, so that no test sees the person's."""
+    return QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def window(qtbot: object, settings: QSettings) -> Iterator[Window]:
+    """The main window, shown."""
+    made = Window(settings)
+    qtbot.addWidget(made)
+    made.show()
+    qtbot.waitExposed(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def until(qtbot: object) -> Callable[[Callable[[], object]], None]:
+    """Waits, with Qt alive, until something is true; generous, for shared machines."""
+    return lambda right: qtbot.waitUntil(lambda: bool(right()), timeout=20_000)

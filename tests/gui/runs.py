@@ -87,7 +87,7 @@ def add_programming(run: RunWriter) -> None:
         v_read=0.1,
         rounds=7,
         target=target,
-        current=np.where(converged, 2.1e-6, np.nan),
+        current=np.where(np.isfinite(target), 2.1e-6, np.nan),
         pulses=np.where(np.isfinite(target), 5, 0),
         converged=converged,
     )
