@@ -76,6 +76,8 @@ class PulseGenerator(ScpiEmulator):
         else:
             amplitude, offset = self.get("amplitude", n), self.get("offset", n)
             top = self.v_peak * self._share(n)
+            if key == "offset" and self.get("function", n) == "DC":  # nothing else is there
+                amplitude = min(amplitude, 2 * max(top - abs(offset), 0.0))
             room = max(top - amplitude / 2, 0.0)
             if abs(offset) > room * 1.000001 or amplitude > 2.000001 * top:
                 self.status.error(-221, "Settings conflict; offset changed due to amplitude")
