@@ -16,7 +16,6 @@ from cimlab.core.array import (
     ArraySpec,
     Converters,
     Floats,
-    Mask,
     Product,
     Reading,
     Unfold,
@@ -26,7 +25,7 @@ from cimlab.core.errors import CapabilityError, ConfigError
 from cimlab.wire import scaling
 
 from .counting import CountingHal
-from .hal import BoardHal, Codes8
+from .hal import BoardHal
 
 
 class HalArray(ArrayBase):
@@ -53,7 +52,6 @@ class HalArray(ArrayBase):
             capabilities=info.capabilities | {"counters"},
         )
         self._all = np.arange(self._spec.size, dtype=np.int64)
-        self._top = (1 << info.adc_bits) - 1
         self.configure(info.defaults)
 
     @property
@@ -82,8 +80,7 @@ class HalArray(ArrayBase):
         settings, bits = self._converters, self._spec.dac_bits
         code = int(scaling.dac_codes(v, settings.v_read, bits))
         sums, clipped = self._hal.read(code, self._all if cells is None else cells, averages)
-        lsb = settings.i_read / self._top
-        current = sums * (lsb / averages)
+        current = scaling.cell_currents(sums, settings.i_read, averages, self._spec.adc_bits)
         if cells is None:
             current = current.reshape(self._spec.shape)
             clipped = clipped.reshape(self._spec.shape)
@@ -96,7 +93,7 @@ class HalArray(ArrayBase):
         addresses = self._all if cells is None else cells
         shape = self._spec.shape if cells is None else cells.shape
         codes = np.broadcast_to(scaling.pulse_codes(v, self._info.v_pulse), shape).reshape(-1)
-        counts = np.broadcast_to(np.asarray(count, np.uint16), shape).reshape(-1)
+        counts = np.broadcast_to(scaling.pulse_counts(count), shape).reshape(-1)
         hit = (codes != 0) & (counts != 0)
         if not hit.all():
             addresses, codes, counts = addresses[hit], codes[hit], counts[hit]
@@ -147,7 +144,7 @@ class HalArray(ArrayBase):
         settings = self._converters
         codes = scaling.dac_codes(v, settings.v_read, self._spec.dac_bits)
         out = self._hal.convert(codes, window, unfold, transposed)
-        return product(out, settings, window, self._spec.adc_bits)
+        return scaling.product(out, settings, window, self._spec.adc_bits)
 
     def ground(self) -> None:
         """Every line at 0 V."""
@@ -156,11 +153,3 @@ class HalArray(ArrayBase):
     def close(self) -> None:
         """Ground; a HAL is owned and closed by whoever made it."""
         self._hal.ground()
-
-
-def product(codes: Codes8, settings: Converters, window: Window, adc_bits: int) -> Product:
-    """ADC codes (tiles, batch, cols) of a VMM as currents with their clipped marks."""
-    full_scale = np.asarray(settings.i_vmm)[list(window.tiles), None, None]
-    current: NDArray[np.float32] = scaling.amperes(codes, full_scale, adc_bits)
-    saturated: Mask = codes == (1 << adc_bits) - 1
-    return Product(current, saturated)
