@@ -73,7 +73,8 @@ class ColourBar(QObject):
 
     def set_values(self, values: NDArray[np.float32]) -> None:
         """Show the histogram of these values, and make room for all of them."""
-        finite = values[np.isfinite(values)]
+        # double precision: bins may be finer than a single-precision map of equal cells resolves
+        finite = values[np.isfinite(values)].astype(np.float64)
         if self._scale.log:
             finite = np.log10(finite[finite > 0])
         if finite.size == 0:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from cimlab.gui import export
 from cimlab.gui.control import control_file
+from cimlab.gui.snapshot import Frame, Snapshot
 from cimlab.gui.window import Window
 from cimlab.records import RunWriter
 from tests.gui import runs
@@ -249,6 +250,17 @@ def test_the_window_is_remembered(qtbot: object, shown: Window, settings: QSetti
 def test_ground_without_a_station_says_so(qtbot: object, window: Window) -> None:
     qtbot.mouseClick(window.ground, Qt.MouseButton.LeftButton)
     assert "No station is connected" in window.message.text()
+
+
+@pytest.mark.parametrize("value", [0.0, 3e-6, 876.543, np.nan])
+@pytest.mark.parametrize("log", [False, True])
+def test_a_map_of_equal_cells_is_shown(window: Window, value: float, log: bool) -> None:
+    window.map.log.setChecked(log)
+    current = np.full((2, 8, 6), value, np.float32)
+    frame = Frame(0, 0.0, 0, 0.1, current, np.zeros(current.shape, np.uint32))
+    window._show(Snapshot("test", shape=current.shape, frames=1, frame=frame))
+    window.map.grid.grab()
+    window.map._show_histogram()
 
 
 def test_many_tiles_are_paged(window: Window, tmp_path: Path, until: Until) -> None:
