@@ -37,6 +37,10 @@ def lenet(
     lr: Annotated[
         float | None, typer.Option(help="Learning rate of AdamW [default: 0.004].")
     ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Weights on chip step by lr * rate of their range [default: 4]."),
+    ] = None,
     schedule: Annotated[
         Literal["constant", "cosine"] | None,
         typer.Option(help="Of the learning rate over the run [default: constant]."),
@@ -60,6 +64,17 @@ def lenet(
         Literal["write-verify", "ispp", "blind"] | None,
         typer.Option(help="How cells are written [default: write-verify]."),
     ] = None,
+    averages: Annotated[
+        int | None, typer.Option(help="Conversions averaged in reads for W_FP [default: 1].")
+    ] = None,
+    repeats: Annotated[
+        str | None,
+        typer.Option(help="Products averaged, such as conv1=4,fc=2 [default: 1 each]."),
+    ] = None,
+    headroom: Annotated[
+        float | None,
+        typer.Option(help="Weight range over the largest initial weight [default: 3]."),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue the run of this file, as it was planned.")
     ] = None,
@@ -78,7 +93,9 @@ def lenet(
         data = training.resume_run(resume, station)
     else:
         if on_chip is not None:
-            given["on_chip"] = tuple(on_chip.split(","))
+            given["on_chip"] = on_chip.split(",")
+        if repeats is not None:
+            given["repeats"] = dict(part.partition("=")[::2] for part in repeats.split(","))
         data = training.start_run(
             training.recipe(given), station or "mock:", out or files.run_file("train")
         )

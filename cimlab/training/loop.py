@@ -8,7 +8,7 @@ for event in run.events():
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -123,7 +123,7 @@ class Training:
         """Writes of a weight so far, averaged over the weights on chip."""
         return self.total.weights / self.updater.size if self.updater else 0.0
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Train to the end of the recipe; the array is left idle whatever happens."""
         try:
             if self._resumed is not None:

@@ -1,5 +1,6 @@
 """`cimlab train lenet`: as processes, on real images, killed and resumed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cimlab import open as open_station
 from cimlab import records
+from cimlab.core.errors import BoardError
 
 from .support import COMMAND, cimlab, mock_board, result
 
@@ -105,16 +108,25 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(file: Path, table: str, rows: int) -> None:
-    """Wait until a run file that is being written holds so many rows."""
-    give_up = time.monotonic() + 60
-    while time.monotonic() < give_up:
+def wait_for(table: str, rows: int, file: Path, child: subprocess.Popen[str]) -> None:
+    """Wait until the run file that the child is writing holds so many rows."""
+    while child.poll() is None:
         if file.exists():
             with records.load(file) as run:
                 if run.rows(table) >= rows:
                     return
         time.sleep(0.02)
-    raise AssertionError(f"{file} never had {rows} rows of {table}")
+    raise AssertionError(child.communicate()[1])
+
+
+def wait_for_lease(address: str) -> None:
+    """Wait until the board lets another host in, after one that went without goodbye."""
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        with contextlib.suppress(BoardError), open_station(address):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the board never let another host in")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +149,7 @@ def test_an_interrupted_training_ends_in_order_and_can_be_resumed(
             "run.h5",
             cwd=tmp_path,
         ) as child:
-            wait_for(file, "steps", 1)
+            wait_for("steps", 1, file, child)
             child.send_signal(number)
             out, error = child.communicate(timeout=30)
         assert child.returncode == 5
@@ -172,7 +184,7 @@ def test_board_and_host_killed_in_mid_epoch_and_resumed(tmp_path: Path) -> None:
             "run.h5",
             cwd=tmp_path,
         ) as child:
-            wait_for(file, "steps", 1)
+            wait_for("steps", 1, file, child)
             process.send_signal(signal.SIGKILL)
             out, error = child.communicate(timeout=60)
         assert child.returncode == 4
@@ -180,8 +192,9 @@ def test_board_and_host_killed_in_mid_epoch_and_resumed(tmp_path: Path) -> None:
         assert "Traceback" not in error
     with mock_board(*board, cwd=tmp_path) as (address, process):
         with start("--resume", "run.h5", "--station", address, cwd=tmp_path) as child:
-            wait_for(file, "epochs", 1)
+            wait_for("epochs", 1, file, child)
             child.send_signal(signal.SIGKILL)
+        wait_for_lease(address)
         data = train("--resume", "run.h5", "--station", address, cwd=tmp_path)
     assert len(data["epochs"]) == 2
     assert data["pulses_differ"] == 0
