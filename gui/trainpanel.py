@@ -59,6 +59,7 @@ class TrainPanel(QWidget):
         plot = self.plots.addPlot(row=row, col=0, enableMenu=False)
         plot.setTitle(titles[row], size="9pt")
         plot.getAxis("left").setWidth(48)
+        plot.getAxis("left").setTickDensity(0.5)
         for name in ("left", "bottom"):
             plot.getAxis(name).enableAutoSIPrefix(False)
         plot.getAxis("bottom").setStyle(showValues=row == 3)
