@@ -34,16 +34,18 @@ def fresh_pair(difference: Floats, window: DeviceWindow) -> Floats:
 
 
 def rewritten_pair(
-    believed: Floats, difference: Floats, window: DeviceWindow
+    believed: Floats, difference: Floats, stuck: Mask, window: DeviceWindow
 ) -> tuple[Floats, Mask]:
     """New currents of pairs, moving one cell of a pair where one can do it alone.
 
     Where either could, the choice that leaves the smaller currents is taken: less current is less
-    noise of the converter. Where neither can, both are rewritten as a fresh pair.
+    noise of the converter. Where neither can, both are rewritten as a fresh pair; beside a stuck
+    cell the other one goes as far as it can.
 
     Args:
         believed: What the cells carry, (2, n) A.
         difference: Wanted plus - minus, (n,) A.
+        stuck: True for cells that no pulse moves, (2, n).
         window: Where currents may lie.
 
     Returns:
@@ -52,10 +54,15 @@ def rewritten_pair(
     wanted = np.clip(difference, -window.span, window.span)
     # row 0: the plus cell if it moves alone; row 1: the minus cell
     alone = np.stack([believed[1] + wanted, believed[0] - wanted])
-    can = (alone >= window.low) & (alone <= window.high)
-    can[0] &= ~can[1] | (alone[0] + believed[1] <= alone[1] + believed[0])
-    can[1] &= ~can[0]
-    neither = ~(can[0] | can[1])
-    target = np.where(can, alone, believed)
-    target[:, neither] = fresh_pair(wanted[neither], window)
-    return target, can | neither
+    moves = (alone >= window.low) & (alone <= window.high) & ~stuck
+    moves[0] &= ~moves[1] | (alone[0] + believed[1] <= alone[1] + believed[0])
+    moves[1] &= ~moves[0]
+    neither = ~(moves[0] | moves[1])
+    target = np.where(moves, alone, believed)
+    if neither.any():
+        free = neither & ~stuck
+        reach = np.clip(alone, window.low, window.high)
+        both = free[0] & free[1]
+        target = np.where(free, np.where(both, fresh_pair(wanted, window), reach), target)
+        moves |= free
+    return target, moves

@@ -90,6 +90,7 @@ class MixedPrecision:
         optimizer: As given.
         cells: Addresses of the pairs, (2, n): plus, then minus.
         believed: What they are believed to carry, (2, n) A.
+        stuck: Cells that verified pulses could not move; their partners are written, (2, n).
         accumulated: Wanted changes not written yet, (n,) weight units.
     """
 
@@ -119,6 +120,7 @@ class MixedPrecision:
         self._weights: NDArray[np.float32] = flat.numpy()
         self._master = self._weights.copy()
         self.believed = np.zeros(self.cells.shape)
+        self.stuck = np.zeros(self.cells.shape, np.bool_)
         self.accumulated = np.zeros(flat.numel())
 
     @property
@@ -134,6 +136,7 @@ class MixedPrecision:
         """
         target = fresh_pair(self._weights / self._scale, self._window)
         written = writer.write(self.cells.ravel(), target.ravel(), target.ravel())
+        self.stuck[:] = written.stuck.reshape(self.stuck.shape)
         self.adopt(self.read())
         return Update(self.size, self.cells.size, written.pulses)
 
@@ -184,17 +187,17 @@ class MixedPrecision:
     def _write(self, hit: Addresses, change: Floats) -> Update:
         before = self._master[hit].astype(np.float64)
         wanted = (before + change) / self._scale[hit]
-        target, moves = rewritten_pair(self.believed[:, hit], wanted, self._window)
-        cells, believed = self.cells[:, hit], self.believed[:, hit]
+        cells, believed, stuck = self.cells[:, hit], self.believed[:, hit], self.stuck[:, hit]
+        target, moves = rewritten_pair(believed, wanted, stuck, self._window)
         written = self._writer.write(cells[moves], believed[moves], target[moves])
-        believed[moves] = written.current
-        self.believed[:, hit] = believed
+        believed[moves], stuck[moves] = written.current, written.stuck
+        self.believed[:, hit], self.stuck[:, hit] = believed, stuck
         self._believe(hit)
         if self._trigger.remainder == "keep":
             self.accumulated[hit] -= self._master[hit] - before
         else:
             self.accumulated[hit] = 0.0
-        return Update(hit.size, int(moves.sum()), written.pulses)
+        return Update(int(moves.any(axis=0).sum()), int(moves.sum()), written.pulses)
 
     def _believe(self, where: NDArray[np.bool_] | Addresses | slice) -> None:
         """W_FP from the believed currents."""
@@ -207,6 +210,7 @@ class MixedPrecision:
             "master": self._master.copy(),
             "accumulated": self.accumulated.copy(),
             "believed": self.believed.copy(),
+            "stuck": self.stuck.copy(),
         }
 
     def restore(self, arrays: Arrays) -> None:
@@ -214,4 +218,5 @@ class MixedPrecision:
         self._master[:] = arrays["master"]
         self.accumulated[:] = arrays["accumulated"]
         self.believed[:] = arrays["believed"]
+        self.stuck[:] = arrays["stuck"]
         self._weights[:] = self._master

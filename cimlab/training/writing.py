@@ -7,15 +7,25 @@ from typing import Literal
 
 import numpy as np
 
-from cimlab.core.array import Addresses, CimArray, Floats
+from cimlab.core.array import Addresses, CimArray, Floats, Mask
 from cimlab.protocols import Blind, RampPlan, blind, program
+
+STUCK = 0.5e-6
+"""A by which a cell misses its target after all verified pulses, to be called stuck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Attributes: current: what the cells are believed to carry now, (n,) A; pulses: in all."""
+    """What a write did.
+
+    Attributes:
+        current: What the cells are believed to carry now, (n,) A.
+        stuck: True for cells that verified pulses could not move to their targets, (n,).
+        pulses: Pulses of all cells.
+    """
 
     current: Floats
+    stuck: Mask
     pulses: int
 
 
@@ -38,20 +48,23 @@ class Writer:
     def write(self, cells: Addresses, believed: Floats, target: Floats) -> Written:
         """Bring cells (n,), in any order, from their believed to their target currents (n,) A."""
         if not cells.size:
-            return Written(target, 0)
+            return Written(target, np.zeros(0, np.bool_), 0)
         order = np.argsort(cells)
         where, wanted = cells[order], target[order]
-        current = np.empty(cells.size)
+        current, stuck = np.empty(cells.size), np.zeros(cells.size, np.bool_)
         if isinstance(self.plan, Blind):
             done = blind(self.array, self.plan, where, wanted - believed[order])
             pulses = int(np.abs(done.pulses).sum())
             current[order] = believed[order] + done.expected
         else:
-            pulses = int(program(self.array, self.plan, where, wanted).pulses.sum())
-            current[order] = wanted
+            result = program(self.array, self.plan, where, wanted)
+            pulses = int(result.pulses.sum())
+            missed = ~result.converged & (np.abs(result.current - wanted) > STUCK)
+            stuck[order] = missed
+            current[order] = np.where(missed, result.current, wanted)
         if self.master == "readback":
             current[order] = self.read(where)
-        return Written(current, pulses)
+        return Written(current, stuck, pulses)
 
     def read(self, cells: Addresses, averages: int | None = None) -> Floats:
         """Currents of sorted cells (n,), A, averaged."""

@@ -30,11 +30,13 @@ class ExactWriter:
     def __init__(self, array: IdealArray, error: float = 0.0, readback: bool = False) -> None:
         self.array, self.error, self.readback = array, error, readback
         self.log: list[tuple[Addresses, Floats]] = []
+        self.stuck: list[int] = []
 
     def write(self, cells: Addresses, believed: Floats, target: Floats) -> Written:
         self.log.append((cells, target))
         self.array.current[cells] = target + self.error
-        return Written(self.array.current[cells] if self.readback else target, 3 * cells.size)
+        current = self.array.current[cells] if self.readback else target
+        return Written(current, np.isin(cells, self.stuck), 3 * cells.size)
 
     def read(self, cells: Addresses, averages: int | None = None) -> Floats:
         return self.array.current[cells]
@@ -166,6 +168,23 @@ def test_keep_with_readback_carries_over_what_the_write_missed() -> None:
     updater.step()
     total = chip_weights(layers)[0] - before[0] + updater.accumulated[0]
     assert total == pytest.approx(-gradient[0], rel=1e-3)
+
+
+def test_a_cell_found_stuck_is_not_tried_again() -> None:
+    updater, _, writer, layers = build(sgd)
+    gradient = np.zeros(updater.size)
+    gradient[0] = -0.4 * layers[0].scale * WINDOW.span
+    push(layers, gradient)
+    writer.stuck = updater.cells.ravel().tolist()  # nothing moves
+    updater.step()
+    (first,) = writer.log.pop()[0]
+    assert updater.cells[updater.stuck].tolist() == [first]
+    writer.stuck = []
+    for sign in (-1, 1, -1):
+        push(layers, sign * gradient)
+        updater.step()
+    assert len(writer.log) == 3
+    assert all(first not in cells for cells, _ in writer.log)
 
 
 OPTIMISERS: dict[str, Make] = {
