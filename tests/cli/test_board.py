@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cimlab
-from cimlab.core.errors import BoardError, LinkError
+from cimlab.core.errors import BoardError, LimitError, LinkError
 from cimlab.protocols.program import program
 from cimlab.protocols.write_verify import WriteVerify
 
@@ -87,6 +87,20 @@ def test_mock_starts_a_board_and_ends_it(tmp_path: Path) -> None:
         assert array.ledger.pulses.sum() == done.pulses.sum()
     with cimlab.open(text) as again:  # the first board is gone, or its state would be in use
         assert again.counters().sum() == done.pulses.sum()
+
+
+def test_the_board_too_refuses_what_the_station_does_not_allow(tmp_path: Path) -> None:
+    station = tmp_path / "lab.toml"
+    station.write_text(
+        '[array]\nconnect = "mock:?tiles=2&rows=16&cols=8"\n[array.limits]\nv_set = 2.0\n'
+    )
+    with cimlab.open(station) as array:
+        with pytest.raises(LimitError):
+            array.pulse(2.5, 1e-6)
+        with pytest.raises(BoardError, match="2.0 V"):
+            array._hardware.pulse(2.5, 1e-6)  # forced past the host's guard
+        array.pulse(1.9, 1e-6)
+        assert array.counters().min() == 1 == array.counters().max()
 
 
 def test_a_board_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Run files: what is written is read, live, after any end, and after a resumption."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -168,6 +169,15 @@ def test_resuming_drops_what_came_after_the_checkpoint(path: Path) -> None:
         pass
     with records.load(path) as reader:
         assert reader.rows("steps") == 10
+        assert check_consistent(reader) == 1
+
+
+def test_a_run_is_not_resumed_on_another_array(path: Path) -> None:
+    with RunWriter.create(path, HEADER, TEMPLATE) as run:
+        add_epoch(run, 1)
+    with pytest.raises(RecordError, match="of an array"):
+        RunWriter.resume(path, dataclasses.replace(SPEC, tiles=3))
+    with records.load(path) as reader:
         assert check_consistent(reader) == 1
 
 
