@@ -1,1 +1,8 @@
-"""Arrays made of instruments."""
+"""Arrays made of instruments: an SMU, a pulse generator, a switch matrix."""
+
+from cimlab.drivers.bench.array import BenchArray
+from cimlab.drivers.bench.smu_pulses import SmuPulses
+from cimlab.drivers.bench.station import BenchTable, open_bench
+from cimlab.drivers.bench.wiring import Wiring
+
+__all__ = ["BenchArray", "BenchTable", "SmuPulses", "Wiring", "open_bench"]

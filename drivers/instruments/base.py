@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar, overload
 
-from cimlab.core.errors import CimError, ConfigError, InstrumentError, LimitError
+from cimlab.core.errors import CimError, ConfigError, InstrumentError, LimitError, LinkProtocol
 from cimlab.drivers.instruments.link import Link, VisaLink
 
 T = TypeVar("T")
@@ -53,7 +53,8 @@ class Instrument:
         self._link = link
         self._lock = threading.RLock()
         self._group: list[str] | None = None
-        self._closed = False
+        self._closed = self._owed = False
+        self.identity = ""
         try:
             self.identity = self.query("*IDN?").strip()
             if not re.search(self.model, self.identity, re.IGNORECASE):
@@ -100,8 +101,22 @@ class Instrument:
     def query(self, message: str) -> str:
         """Send a query and wait for its answer."""
         with self._lock:
+            if self._owed:
+                self._catch_up()
+            self._owed = True
             self._link.write(message)
-            return self._link.read()
+            answer = self._link.read()
+            self._owed = False
+            return answer
+
+    def _catch_up(self) -> None:
+        """Drop answers that an interrupted query (Ctrl-C, a timeout) left on the way."""
+        self._link.write("*IDN?")
+        for _ in range(ERRORS):
+            if self._link.read().strip() == self.identity:
+                self._owed = False
+                return
+        raise LinkProtocol(f"{self.identity} does not say who it is any more")
 
     def send(self, *messages: str) -> None:
         """Send commands, then see whether they were accepted.

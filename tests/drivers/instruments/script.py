@@ -32,6 +32,10 @@ class Script:
         self.done()
         self._pairs += pairs
 
+    def late(self, *pairs):
+        """What follows while a reply has not been read."""
+        self._pairs += pairs
+
     def done(self):
         assert not self._pairs, f"never sent: {self._pairs}"
         assert not self._replies, f"never read: {self._replies}"

@@ -98,6 +98,22 @@ def test_leaving_turns_the_output_off_whatever_happened(script):
     toy.close()
 
 
+def test_an_interrupted_query_does_not_shift_the_answers_that_follow(script):
+    toy = Toy(script)
+    read = script.read
+
+    def interrupted():
+        script.read = read
+        raise KeyboardInterrupt
+
+    script.read = interrupted
+    script.more(("LEV?", "1.5"))
+    with pytest.raises(KeyboardInterrupt):
+        _ = toy.level
+    script.late(("OUTP 0", None), ("*IDN?", "ACME,TOY 1,42,1.0"), OK)
+    toy.off()
+
+
 def test_the_link_closes_even_when_off_fails(script):
     toy = Toy(script)
     script.more(("OUTP 0", None), ("SYST:ERR?", '-240,"Hardware error"'), OK)
