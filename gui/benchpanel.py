@@ -31,6 +31,8 @@ from cimlab.gui.form import PlanForm
 _STATIONS = ("model:", "mock:", "tcp://127.0.0.1:5000", "serial:///dev/ttyUSB0?baud=3000000")
 _SILENCE = 3.0
 """Seconds without an answer before the panel says so."""
+_WATCHED = {"on_board": "never"}
+"""Fields that begin with another value than the plan's: beside the chip nothing can be watched."""
 
 
 class BenchPanel(QWidget):
@@ -67,7 +69,9 @@ class BenchPanel(QWidget):
         self.identity.setWordWrap(True)
         self.procedure = QComboBox()
         self.where = QLabel("on all cells")
-        self.target = pg.SpinBox(value=2e-6, bounds=(0, 1), suffix="A", siPrefix=True, dec=True)
+        self.target = pg.SpinBox(
+            value=2e-6, bounds=(0, 1), suffix="A", siPrefix=True, dec=True, compactHeight=False
+        )
         self.target.setToolTip("wanted current of every selected cell, A at the read voltage")
         self.start, self.abort = QPushButton("Run"), QPushButton("Abort")
         self.log = QPlainTextEdit()
@@ -149,7 +153,7 @@ class BenchPanel(QWidget):
 
     def _choose(self, index: int) -> None:
         procedure = self._procedures[index]
-        self._form = PlanForm(procedure.plan)
+        self._form = PlanForm(procedure.plan, _WATCHED)
         self._form.changed.connect(self._enable)
         self._holder.setWidget(self._form)
         for widget in (self.target, self._target_label):

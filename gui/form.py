@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -42,6 +42,7 @@ class PlanForm(QWidget, Generic[M]):
 
     Args:
         kind: The plan's type.
+        preset: Values to begin with in place of the plan's own; unknown names are left out.
 
     Signals:
         changed: A field was edited.
@@ -49,14 +50,14 @@ class PlanForm(QWidget, Generic[M]):
 
     changed = Signal()
 
-    def __init__(self, kind: type[M]) -> None:
+    def __init__(self, kind: type[M], preset: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self._kind = kind
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._editors: dict[str, _Editor] = {}
         for name, info in kind.model_fields.items():
-            editor = _editor(info)
+            editor = _editor(info, (preset or {}).get(name, _default(info)))
             editor.widget.setObjectName(name)
             editor.widget.setToolTip(info.description or name)
             editor.changed.connect(lambda *_: self._check())
@@ -90,8 +91,11 @@ def _explain(error: ValueError) -> str:
     )
 
 
-def _editor(info: FieldInfo) -> _Editor:
-    default = None if info.default is PydanticUndefined else info.default
+def _default(info: FieldInfo) -> Any:
+    return None if info.default is PydanticUndefined else info.default
+
+
+def _editor(info: FieldInfo, default: Any) -> _Editor:
     kind = info.annotation
     if typing.get_origin(kind) is Literal:
         return _choice(typing.get_args(kind), default)

@@ -138,6 +138,8 @@ class TileGrid(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         self.addItem(bar, row=0, col=2)
         self.addLabel("column (bit line)", row=1, col=1)
         self.ci.layout.setColumnStretchFactor(1, 1)
+        self.ci.layout.setColumnFixedWidth(0, 20)
+        self.ci.layout.setRowFixedHeight(1, 20)
         self._hover = pg.SignalProxy(
             self.scene().sigMouseMoved, rateLimit=60, slot=lambda args: self._moved(args[0])
         )

@@ -39,6 +39,7 @@ class TrainPanel(QWidget):
         self.stop.setToolTip("ask the run to store a checkpoint and end; --resume continues it")
         self.plots = pg.GraphicsLayoutWidget()
         self.plots.setMinimumSize(260, 340)
+        self.plots.ci.layout.setSpacing(2)
         self._axes = [self._plot(k) for k in range(4)]
         loss, accuracy, updates, clipped = self._axes
         self._loss = loss.plot(pen=pg.mkPen(_BLUE), name="batch")
@@ -58,6 +59,7 @@ class TrainPanel(QWidget):
         titles = ("loss", "test accuracy (%)", "device updates a batch", "clipped ADC results (%)")
         plot = self.plots.addPlot(row=row, col=0, enableMenu=False)
         plot.setTitle(titles[row], size="9pt")
+        plot.layout.setRowFixedHeight(0, 16)
         plot.getAxis("left").setWidth(48)
         plot.getAxis("left").setTickDensity(0.5)
         for name in ("left", "bottom"):

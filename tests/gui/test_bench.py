@@ -195,6 +195,12 @@ def test_every_plan_has_a_form_whose_defaults_are_valid(qtbot: object, procedure
     assert form.plan() == procedure.plan()
 
 
+def test_a_procedure_is_watched_unless_it_is_put_beside_the_chip(bench: Window) -> None:
+    _choose(bench, "Program: WriteVerify")
+    assert bench.bench._form.plan().on_board == "never"
+    assert WriteVerify().on_board == "auto"
+
+
 def test_a_form_shows_units_keeps_ranges_and_explains_mistakes(qtbot: object) -> None:
     form = PlanForm(WriteVerify)
     qtbot.addWidget(form)
