@@ -2,10 +2,10 @@
 
 The chip's inputs are bit-serial: eight pulses of constant amplitude v_read, after each of which
 the ADC front end adds the sample and halves, D = sum over n of 2**(n-9) V[n] (PAPER 1). A cell's
-noise does not change within the 0.72 us of an operation, the sum is linear, and clipping happens once,
-at the conversion; so the eight cycles equal one product with code / 256, exactly, and the
-full scale is quoted at the input: code / 255 of v_read. tests/mock_hw keeps the eight cycles, cell by
-cell, as the oracle.
+noise does not change within the 0.72 us of an operation, the sum is linear, and clipping happens
+once, at the conversion; so the eight cycles equal one product with code / 256, exactly, and the
+full scale is quoted at the input: code / 255 of v_read. tests/mock_hw keeps the eight cycles, cell
+by cell, as the oracle.
 
 Read noise is Gaussian, fresh and independent a cell, so a column's sum has the variance
 sigma**2 * sum of x**2: one draw an output instead of one a cell, with the same distribution.
@@ -16,15 +16,15 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .philox import BLOCK, U32, U64, box_muller, philox
+from cimlab.mock_hw.philox import BLOCK, U32, U64, box_muller, philox
 
 
 @numba.njit(cache=True, nogil=True)
 def unfolded_inputs(codes, kernel, stride, padding, dilation, size, x):  # type: ignore[no-untyped-def]
     """VMM inputs x of a feature map codes (batch, channels, height, width): im2col.
 
-    size is (output height, output width). x is (t, rows, n), vectors along the last axis, so that the
-    innermost loop runs along a line of the map. Tile t takes channels t * k .. (t + 1) * k with
+    size is (output height, output width). x is (t, rows, n), vectors along the last axis, so that
+    the innermost loop runs along a line of the map. Tile t takes channels t * k .. (t + 1) * k with
     k = rows // (kernel area); what lies outside the map or the channels is 0.
     """
     batch, channels, height, width = codes.shape
@@ -81,8 +81,8 @@ def digitise(analog, power, scale, sigma, gain, offset, tile, first, col0, strea
     """Read noise, converter mismatch, rounding and clipping of one tile's column sums.
 
     analog (n, cols) code * S; power (n,) code**2; scale and sigma turn them into ADC codes;
-    gain and offset (cols,) the converters' own; out (n, cols) uint8. Noise is keyed by the tile, the
-    tile's vector counter (first + i) and the column, so a cut batch draws the same numbers.
+    gain and offset (cols,) the converters' own; out (n, cols) uint8. Noise is keyed by the tile,
+    the tile's vector counter (first + i) and the column, so a cut batch draws the same numbers.
     """
     n, cols = analog.shape
     group0 = col0 // 4
@@ -101,9 +101,7 @@ def digitise(analog, power, scale, sigma, gain, offset, tile, first, col0, strea
                 vector = vector0 + U64(i)
                 low = U32(vector & U64(0xFFFFFFFF))
                 high = U32(vector >> U64(32)) ^ owner
-                a, b, c, d = philox(
-                    U32(group0 + j), low, high, U32(stream), key[0], key[1]
-                )
+                a, b, c, d = philox(U32(group0 + j), low, high, U32(stream), key[0], key[1])
                 words[0, i] = a
                 words[1, i] = b
                 words[2, i] = c
@@ -123,11 +121,13 @@ def digitise(analog, power, scale, sigma, gain, offset, tile, first, col0, strea
 
 
 @numba.njit(cache=True, nogil=True)
-def read_cells(g, cells, reads, shape, scale, sigma, gain, offset, averages, stream, key, top, sums, clipped):  # type: ignore[no-untyped-def]
+def read_cells(  # type: ignore[no-untyped-def]
+    g, cells, reads, shape, scale, sigma, gain, offset, averages, stream, key, top, sums, clipped
+):
     """Convert cells one by one: sums (n,) of `averages` ADC codes each, and clipped marks.
 
-    g and reads are flat, (size,); gain and offset (tiles, cols); shape is (rows, cols). reads counts
-    each cell's conversions and keys its noise; it is advanced here.
+    g and reads are flat, (size,); gain and offset (tiles, cols); shape is (rows, cols). reads
+    counts each cell's conversions and keys its noise; it is advanced here.
     """
     rows, cols = shape
     words = np.empty((2, BLOCK), U32)
@@ -140,9 +140,7 @@ def read_cells(g, cells, reads, shape, scale, sigma, gain, offset, averages, str
         for _ in range(averages):
             for i in range(m):
                 cell = cells[start + i]
-                a, b, _c, _d = philox(
-                    U32(0), reads[cell], U32(cell), U32(stream), key[0], key[1]
-                )
+                a, b, _c, _d = philox(U32(0), reads[cell], U32(cell), U32(stream), key[0], key[1])
                 words[0, i] = a
                 words[1, i] = b
                 reads[cell] += U32(1)

@@ -177,11 +177,15 @@ class CellDraws:
             out = np.empty((4, self._cells.size), np.float32)
             normals_of(self._words(2 * group), out.view(np.int32), out)
             self._normals[group] = out
-        return self._normals[group][lane]
+        normals: NDArray[np.float32] = self._normals[group][lane]
+        return normals
 
     def uniform(self, k: int) -> NDArray[np.float32]:
         """The k-th uniform in (0, 1) of every cell, (n,); independent of the normals."""
         group, lane = divmod(k, 4)
         # 24 bits, so that the float32 never rounds up to 1
-        words = (self._words(2 * group + 1)[lane] >> U32(8)).astype(np.float32)
-        return (words + np.float32(0.5)) * np.float32(2.0**-24)
+        words = self._words(2 * group + 1)[lane] >> U32(8)
+        uniform: NDArray[np.float32] = (words.astype(np.float32) + np.float32(0.5)) * np.float32(
+            2.0**-24
+        )
+        return uniform
