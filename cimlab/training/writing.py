@@ -10,8 +10,8 @@ import numpy as np
 from cimlab.core.array import Addresses, CimArray, Floats, Mask
 from cimlab.protocols import Blind, RampPlan, blind, program
 
-STUCK = 0.5e-6
-"""A by which a cell misses its target after all verified pulses, to be called stuck."""
+STUCK = 0.8e-6
+"""A by which a cell misses its target after verified pulses, to be called stuck: a 2-bit step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def chip(seed: int = 0, tiles: int = 6) -> tuple[HalArray, SimulatedHal]:
 
 
 def short(**settings: Any) -> Recipe:
-    return Recipe(**{"epochs": 2, "batches": 15, "batch_size": 32, **settings})
+    return Recipe(**{"epochs": 2, "batches": 15, "batch_size": 32, "rate": 6.0, **settings})
 
 
 def only(kind: type[Event], events: list[Event]) -> list[Any]:
@@ -202,3 +202,14 @@ def test_ranges_widen_when_a_tile_clips(data: Mnist) -> None:
     assert isinstance(step, StepDone)
     assert step.saturated > 0.01
     assert array.converters.i_vmm[0] == pytest.approx(1.3 * ranges[0])
+
+
+def test_the_default_recipe_is_the_papers_and_tuned_keeps_its_budget() -> None:
+    paper, tuned = Recipe(), Recipe.tuned(seed=3)
+    assert (paper.lr, paper.batch_size, paper.batches, paper.epochs) == (0.004, 64, 400, 13)
+    assert paper.window.span * paper.threshold == pytest.approx(0.823e-6, rel=1e-3)
+    assert (tuned.steps, tuned.lr, tuned.seed) == (paper.steps, paper.lr, 3)
+    assert tuned.lr_at(0) == tuned.lr
+    assert tuned.lr_at(tuned.steps // 2) == pytest.approx(tuned.lr / 2)
+    with pytest.raises(ValueError, match="low must be below high"):
+        Recipe(low=4e-6)
