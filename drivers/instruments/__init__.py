@@ -9,7 +9,7 @@ from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
 from cimlab.drivers.instruments.keysight_pulsers import Keysight33500B, Keysight81160A
 from cimlab.drivers.instruments.link import Link, VisaLink
-from cimlab.drivers.instruments.matrices import KeysightB2200
+from cimlab.drivers.instruments.matrices import Keithley707B, Keithley3706A, KeysightB2200
 from cimlab.drivers.instruments.roles import (
     Crosspoint,
     PulseGenerator,
@@ -36,6 +36,8 @@ __all__ = [
 DRIVERS: Mapping[str, type[Instrument]] = {
     "keithley2400": Keithley2400,
     "keithley2450": Keithley2450,
+    "keithley3706a": Keithley3706A,
+    "keithley707b": Keithley707B,
     "keysight33522b": Keysight33500B,
     "keysight81160a": Keysight81160A,
     "keysightb2200": KeysightB2200,

@@ -1,4 +1,4 @@
-"""Switch matrices: what they share, and the Keysight B2200A."""
+"""Switch matrices: what they share, Keysight B2200A, Keithley 707B and 3706A."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 from cimlab.core.errors import LimitError
 from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.roles import Crosspoint
+from cimlab.drivers.instruments.tsp import TspInstrument
 
 
 class Matrix(Instrument):
@@ -79,3 +80,53 @@ class KeysightB2200(Matrix):
 
 def _channels(points: list[Crosspoint]) -> str:
     return f"(@{','.join(f'0{i:02d}{o:02d}' for i, o in points)})"
+
+
+class _KeithleyMatrix(Matrix, TspInstrument):
+    """Rows are the inputs, columns of slot after slot the outputs."""
+
+    rows: ClassVar[str]
+    columns: ClassVar[int]
+
+    def prepare(self) -> None:
+        """Errors cleared, break before make, everything open."""
+        self.send("errorqueue.clear()", "channel.connectrule = channel.BREAK_BEFORE_MAKE")
+        super().prepare()
+
+    def _open(self, points: list[Crosspoint]) -> str:
+        return f"channel.open('{self._channels(points)}')"
+
+    def _close(self, points: list[Crosspoint]) -> str:
+        return f"channel.close('{self._channels(points)}')"
+
+    def _open_all(self) -> str:
+        return "channel.open('allslots')"
+
+    def _channels(self, points: list[Crosspoint]) -> str:
+        names = []
+        for i, o in points:
+            slot, column = divmod(o - 1, self.columns)
+            names.append(f"{slot + 1}{self.rows[i - 1]}{column + 1:02d}")
+        return ",".join(names)
+
+
+class Keithley707B(_KeithleyMatrix):
+    """707B with six cards of 8 rows and 12 columns (reference manual 707B-901-01)."""
+
+    model = r"MODEL 70[78]B"
+
+    rows: ClassVar[str] = "ABCDEFGH"
+    columns: ClassVar[int] = 12
+    inputs: ClassVar[int] = 8
+    outputs: ClassVar[int] = 72
+
+
+class Keithley3706A(_KeithleyMatrix):
+    """3706A with 3730 cards of 6 rows and 16 columns, rows bussed (manual 3700AS-901-01)."""
+
+    model = r"MODEL 370[68]A"
+
+    rows: ClassVar[str] = "123456"
+    columns: ClassVar[int] = 16
+    inputs: ClassVar[int] = 6
+    outputs: ClassVar[int] = 96

@@ -13,6 +13,7 @@ from cimlab.mock_hw.instruments.keithley2450 import Keithley2450
 from cimlab.mock_hw.instruments.keysight_pulsers import Keysight33522B, Keysight81160A
 from cimlab.mock_hw.instruments.keysightb2200 import KeysightB2200
 from cimlab.mock_hw.instruments.server import BenchServer, Transport
+from cimlab.mock_hw.instruments.tsp_matrices import Keithley707B, Keithley3706A
 
 __all__ = [
     "EMULATORS",
@@ -30,11 +31,13 @@ __all__ = [
 EMULATORS: Mapping[str, Callable[[Bench], Emulator]] = {
     "keithley2400": Keithley2400,
     "keithley2450": Keithley2450,
+    "keithley3706a": Keithley3706A,
+    "keithley707b": Keithley707B,
     "keysight33522b": Keysight33522B,
     "keysight81160a": Keysight81160A,
     "keysightb2200": KeysightB2200,
 }
-MATRICES = frozenset({"keysightb2200"})
+MATRICES = frozenset({"keithley3706a", "keithley707b", "keysightb2200"})
 """Those that stand between the others and the device under test."""
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cimlab.core.errors import LimitError
+from cimlab.core.errors import InstrumentError, LimitError
 from cimlab.drivers.instruments import open_instrument
-from cimlab.drivers.instruments.matrices import KeysightB2200
+from cimlab.drivers.instruments.matrices import Keithley707B, KeysightB2200
 from cimlab.mock_hw.instruments import MATRICES, serve
 from tests.drivers.instruments.script import Script
 
@@ -32,6 +32,33 @@ def test_b2200_datasheet():
         with pytest.raises(LimitError):
             matrix.connect([wrong])
     script.more(("OPEN:CARD 0", None), OK)
+    matrix.close()
+    script.done()
+
+
+def test_707b_datasheet():
+    ok = ("print(errorqueue.next())", "0.00000e+00\tQueue Is Empty\t0.00000e+00\t1.00000e+00")
+    script = Script(
+        ("*IDN?", "KEITHLEY INSTRUMENTS INC.,MODEL 707B,1234567,01.46b"),
+        ("errorqueue.clear()", None),
+        ("channel.connectrule = channel.BREAK_BEFORE_MAKE", None),
+        ok,
+        ("channel.open('allslots')", None),
+        ok,
+    )
+    matrix = Keithley707B(script)
+    script.more(("channel.close('1A01,2H12')", None), ok)
+    matrix.connect([(1, 1), (8, 24)])
+    script.more(("channel.open('2H12')", None), ok)
+    matrix.connect([(1, 1)])
+    script.more(
+        ("channel.close('6A12')", None),
+        ("print(errorqueue.next())", "1.11400e+03\tSettings conflict\t2.00000e+01\t1.00000e+00"),
+        ok,
+    )
+    with pytest.raises(InstrumentError, match="Settings conflict"):
+        matrix.connect([(1, 1), (1, 72)])
+    script.more(("channel.open('allslots')", None), ok)
     matrix.close()
     script.done()
 

@@ -2,7 +2,8 @@
 
 import contextlib
 
-from cimlab.mock_hw.instruments import serve
+from cimlab.mock_hw.instruments import EMULATORS, serve
+from cimlab.mock_hw.instruments.tsp import TspEmulator
 
 LINES = {"visa_library": "@py", "read_termination": "\n", "write_termination": "\n"}
 
@@ -23,6 +24,11 @@ def opened(kind, model, *others, device="resistor:10e3", **options):
             close = driver.adapter.close
         try:
             yield (driver, server) if others else driver
-            assert driver.ask("SYST:ERR?").lstrip("+").startswith('0,"No error')
+            if issubclass(EMULATORS[model], TspEmulator):
+                wrapped = kind.__module__.startswith("qcodes")
+                query = "errorqueue.next()" if wrapped else "print(errorqueue.next())"
+                assert "Queue Is Empty" in driver.ask(query)
+            else:
+                assert driver.ask("SYST:ERR?").lstrip("+").startswith('0,"No error')
         finally:
             close()

@@ -1,11 +1,10 @@
-"""Other people's drivers of pulse generators and matrices, unmodified, on the emulators."""
+"""Other people's drivers of pulse generators, unmodified, on the emulators."""
 
 import pytest
 from pymeasure.instruments.agilent import Agilent33500
 from pymeasure.instruments.keysight import Keysight81160A
-from qcodes.instrument_drivers.Keysight import Keysight33522B, KeysightB2200
+from qcodes.instrument_drivers.Keysight import Keysight33522B
 
-from cimlab.drivers.instruments import open_instrument
 from cimlab.mock_hw.instruments import dut
 from tests.mock_hw.instruments.foreign import opened
 
@@ -92,33 +91,3 @@ def test_qcodes_33522b():
         values = channel.snapshot(update=True)["parameters"]
         assert values["pulse_width"]["value"] == 1e-6
         assert values["amplitude"]["value"] == pytest.approx(1.0)
-
-
-def test_qcodes_b2200():
-    with opened(KeysightB2200, "keysightb2200", "keithley2450", device="resistor:1e4") as pair:
-        matrix, server = pair
-        with open_instrument("keithley2450", server.resources["keithley2450"]) as smu:
-            smu.apply(0.1, 1e-3)
-            assert smu.measure().i == [0.0]
-            matrix.connect(1, 1)
-            matrix.connect_paths([(2, 2)])
-            assert matrix.connections() == {(1, 1), (2, 2)}
-            assert smu.measure().i == pytest.approx([1e-5], rel=5e-3)
-            matrix.disconnect(2, 2)
-            assert smu.measure().i == [0.0]
-            matrix.disconnect_all()
-            # ground mode connects what nobody uses: the second line is grounded again
-            matrix.gnd_input_port(2)
-            matrix.connect(1, 1)
-            matrix.gnd_mode(True)
-            assert smu.measure().i == pytest.approx([1e-5], rel=5e-3)
-            matrix.gnd_disable_output(2)
-            assert smu.measure().i == [0.0]
-            matrix.gnd_mode(False)
-        matrix.bias_mode(True)
-        with pytest.warns(UserWarning, match="status byte"):
-            matrix.connect(matrix.bias_input_port(), 1)
-        assert "-221" in matrix.get_error()
-        matrix.reset()
-        assert matrix.connections() == set()
-        assert matrix.connection_rule() == "free"
