@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -18,7 +19,9 @@ from cimlab.gui.snapshot import Snapshot
 
 PATIENCE = 8.0
 """Seconds without a sign of life after which a reading process is given up."""
-_AGAIN = 1.0  # seconds before a damaged file is looked at again
+_START = 60.0  # seconds that the process may take to start
+_AGAIN = 1.0  # seconds between looks whether a damaged file is another
+_RETRY = 30.0  # seconds before it is read again even if it is not
 
 _PROCESSES = multiprocessing.get_context("spawn")
 
@@ -95,12 +98,12 @@ class Follower:
 
     def _forward(self, pipe: Connection) -> None:
         """Hand on what the process says until it falls silent or the window has enough."""
-        silent = 0.0
-        while not self._ended.is_set() and silent < self._patience:
+        silent, most = 0.0, _START
+        while not self._ended.is_set() and silent < most:
             if not pipe.poll(0.05):
                 silent += 0.05
                 continue
-            silent = 0.0
+            silent, most = 0.0, self._patience
             try:
                 letter = pipe.recv()
             except (EOFError, OSError):
@@ -110,13 +113,14 @@ class Follower:
                 self._post(letter)
 
     def _damaged(self) -> None:
-        """Say so, and wait until the file is another."""
+        """Say so, and wait until the file is another, or for a while."""
         message = f"{self.path} is damaged: it cannot be read to its end"
         self._last = replace(self._last, status="lost", message=message)
         self._post(self._last)
-        stamp = _stamp(self.path)
-        while not self._ended.wait(_AGAIN) and _stamp(self.path) == stamp:
-            pass
+        stamp, since = _stamp(self.path), time.monotonic()
+        while not self._ended.wait(_AGAIN):
+            if _stamp(self.path) != stamp or time.monotonic() - since > _RETRY:
+                return
 
 
 def _end(process: SpawnProcess, pipe: Connection) -> None:

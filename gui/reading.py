@@ -50,6 +50,7 @@ def read_forever(pipe: Connection, path: str) -> None:
     reader = Reader(path)
     beat = 0.0
     try:
+        pipe.send(None)  # started: from now on silence means trouble
         while True:
             snapshot = reader.look()
             if snapshot is not None or time.monotonic() - beat > BEAT:
