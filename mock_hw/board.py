@@ -15,9 +15,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cimlab.board.hal_array import HalArray
 from cimlab.board.serve import serve
 from cimlab.board.service import BoardService, Job
+from cimlab.core.array import Unfold, Window
 from cimlab.mock_hw.devices.base import DeviceModel
+from cimlab.mock_hw.ramps import TRIAL
 from cimlab.mock_hw.simulated import Imperfections, SimulatedHal, state_layout
 from cimlab.mock_hw.state import StateFile
 
@@ -62,6 +65,24 @@ class Chip:
             self.imperfections,
             state=state,
         )
+
+
+def warm_up(device: DeviceModel) -> None:
+    """Compile what the chip needs, or load it: no host waits for a compiler in its first request.
+
+    Compiling takes some seconds, once a machine; the results are kept beside the sources.
+    """
+    hal = Chip(device, tiles=1, rows=4, cols=4).hal()
+    array = HalArray(hal)
+    array.vmm(np.zeros((1, 2, 4), np.float32))
+    array.vmm_unfolded(
+        np.zeros((1, 1, 2, 2), np.float32), Unfold((2, 2)), Window((0,), (0, 4), (0, 4))
+    )
+    array.pulse_and_read(1.0, 1e-6, 0.1, np.arange(16))
+    hal.relax(1.0)
+    if "job:ispp" in hal.info.capabilities:
+        least = TRIAL | {"averages": 1, "max_reversals": 0}
+        hal.run_job("ispp", least, np.arange(0), np.zeros(0))
 
 
 @contextmanager
@@ -119,5 +140,6 @@ def run_board(
         ConfigError: It cannot listen there, or the state file is another chip's.
         LinkClosed: The address is in use, or a serial line failed.
     """
+    warm_up(chip.device)
     with emulated_board(chip, jobs, state, token) as service:
         serve(service, listen, protected=token is not None, while_stdin=while_stdin, ready=ready)

@@ -1,26 +1,29 @@
 """The chip in software: crossbars of device models behind converters, as a BoardHal.
 
-It knows codes, pulses and physics; it never knows what the host wanted. All state is in a few arrays
-(`state_layout`), so that it can live in a file and survive its process.
+It knows codes, pulses and physics; it never knows what the host wanted. All state is in a few
+arrays (`state_layout`), so that it can live in a file and survive its process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimlab.board.hal import Codes8, HalInfo
-from cimlab.core.array import Addresses, Converters, Limits, Unfold, Window
-from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX
+from cimlab.core.array import Addresses, Converters, JobResult, Limits, Unfold, Window
+from cimlab.core.errors import CapabilityError
+from cimlab.mock_hw import converters as front_end
+from cimlab.mock_hw.devices.base import Cells, DeviceModel
+from cimlab.mock_hw.devices.brram import BulkRram
+from cimlab.mock_hw.philox import CellDraws, Stream, key_of
+from cimlab.mock_hw.ramps import Chip, Front, Ramp, program
+from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX, dac_codes, ticks
 
-from . import converters as front_end
-from .devices.base import Cells, DeviceModel
-from .philox import CellDraws, Stream, key_of
-
-State = Mapping[str, NDArray[np.generic]]
+State = Mapping[str, NDArray[Any]]
 
 V_PULSE = 3.3
 V_GATE = 5.0
@@ -43,7 +46,9 @@ class Imperfections:
     adc_offset: float = 0.5
 
 
-def state_layout(tiles: int, rows: int, cols: int) -> dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]]:
+def state_layout(
+    tiles: int, rows: int, cols: int
+) -> dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]]:
     """Names, types and shapes of the chip's state: everything that a power cut must not lose."""
     size = (tiles * rows * cols,)
     return {
@@ -86,6 +91,9 @@ class SimulatedHal:
         self._shape = (tiles, rows, cols)
         self._key = key_of(seed)
         self._flaws = imperfections or Imperfections()
+        # compiled for this device; others are programmed with one verb a round
+        jobs = ("job:write_verify", "job:ispp") if isinstance(device, BulkRram) else ()
+        self._jobs = frozenset(jobs)
         self.info = HalInfo(
             tiles=tiles,
             rows=rows,
@@ -99,11 +107,16 @@ class SimulatedHal:
             origin="emulated",
             identity=f"cimlab emulated board, {device.name}, {tiles}x{rows}x{cols}, seed {seed}",
             defaults=Converters(0.1, 4.0, 5e-6, (40e-6,) * tiles),
-            capabilities=frozenset({"unfold", "transpose"}),
+            capabilities=frozenset({"unfold", "transpose"}) | self._jobs,
         )
-        self.state: State = state if state is not None else {
-            name: np.zeros(shape, kind) for name, (kind, shape) in state_layout(*self._shape).items()
-        }
+        self.state: State = (
+            state
+            if state is not None
+            else {
+                name: np.zeros(shape, kind)
+                for name, (kind, shape) in state_layout(*self._shape).items()
+            }
+        )
         self._wake()
         self._kept: dict[str, NDArray[np.float32]] = {}
         self._gate_open = False
@@ -134,7 +147,7 @@ class SimulatedHal:
     @property
     def conductances(self) -> Cells:
         """The true conductances, (tiles, rows, cols) S: for tests and figures, not for hosts."""
-        g: Cells = self.state["g"].reshape(self._shape)  # type: ignore[assignment]
+        g: Cells = self.state["g"].reshape(self._shape)
         return g
 
     def configure(self, v_read: float, i_read: float, i_vmm: Sequence[float]) -> None:
@@ -249,7 +262,7 @@ class SimulatedHal:
     def pulse(
         self, cells: Addresses, codes: NDArray[np.int16], ticks: int, counts: NDArray[np.uint16]
     ) -> None:
-        """Pulse cells, one physical pulse after another; stuck cells and closed gates do not move."""
+        """Pulse cells, one pulse after another; stuck cells and closed gates do not move."""
         if not self._gate_open:
             return
         g, pulses = self.state["g"], self.state["pulses"]
@@ -268,6 +281,51 @@ class SimulatedHal:
                 return
             more = left > 1
             cells, v, left = cells[more], v[more], left[more] - np.uint16(1)
+
+    def run_job(
+        self,
+        name: str,
+        settings: Mapping[str, float],
+        cells: Addresses,
+        target: NDArray[np.float64],
+    ) -> JobResult:
+        """Program cells to target (n,) A, as the protocol of that name does."""
+        device = self._device
+        if f"job:{name}" not in self._jobs or not isinstance(device, BulkRram):
+            raise CapabilityError(f"this chip has no job {name!r}")
+        ramp = Ramp.of(name, settings)
+        state = self.state
+        chip = Chip(
+            g=state["g"],
+            pulses=state["pulses"],
+            reads=state["reads"],
+            alive=self._alive,
+            traits=self._traits,
+            gain=self._gain[0],
+            offset=self._offset[0],
+            law=device.law(ticks(ramp.width, TICK) * TICK),
+            key=self._key,
+        )
+        return program(ramp, chip, self._front(ramp), cells, target)
+
+    def _front(self, ramp: Ramp) -> Front:
+        """The converters' numbers for a job's reads and pulses."""
+        code = int(dac_codes(ramp.v_read, self._v_read, 8))
+        scale = np.float32(self._gate_open * code * self._v_read / self._i_read)
+        return Front(
+            codes_per_volt=PULSE_CODE_MAX / V_PULSE,
+            volts_per_code=np.float32(V_PULSE / PULSE_CODE_MAX),
+            scale=scale,
+            sigma=scale * np.float32(self._device.sigma_read),
+            top=np.float32(255),
+            lsb=self._i_read / 255 / ramp.averages,
+            rows=self._shape[1],
+            cols=self._shape[2],
+            powered=self._gate_open,
+            averages=ramp.averages,
+            pulse_stream=int(Stream.PULSE),
+            read_stream=int(Stream.READ),
+        )
 
     def relax(self, seconds: float) -> None:
         """Let the whole array rest: retention and drift, on whatever clock the caller keeps."""

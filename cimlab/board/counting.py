@@ -7,19 +7,20 @@ the limit is allowed, one code more is not.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Addresses, Limits, Unfold, Window
-from cimlab.core.errors import BoardError, CapabilityError, LimitError
+from cimlab.core.array import Addresses, JobResult, Limits, Unfold, Window
+from cimlab.core.errors import BoardError, CapabilityError, ConfigError, LimitError
 from cimlab.wire import scaling
 from cimlab.wire.status import Status
 from cimlab.wire.verbs import AVERAGES_MAX
 
-from .hal import BoardHal, Codes8, HalInfo
+from .hal import BoardHal, Codes8, HalInfo, JobHal
 
 
 class CountingHal:
@@ -111,6 +112,32 @@ class CountingHal:
         # counted first: a pulse that the hardware breaks off may have happened
         self._counts[cells] += counts
         self._hal.pulse(cells, codes, ticks, counts)
+
+    def run_job(
+        self,
+        name: str,
+        settings: Mapping[str, float],
+        cells: Addresses,
+        target: NDArray[np.float64],
+    ) -> JobResult:
+        """See JobHal; the ends of the ramps are held to the limits before the first pulse."""
+        self._check_cells(cells)
+        info = self._info
+        try:
+            ends = np.array([settings["set_stop"], -settings["reset_stop"]])
+            width, v_read = settings["width"], settings["v_read"]
+            averages = int(settings["averages"])
+        except KeyError as error:
+            raise ConfigError(f"job {name} needs the setting {error}") from error
+        once = np.ones(2, np.uint16)
+        self.check_pulse(
+            scaling.pulse_codes(ends, info.v_pulse), scaling.ticks(width, info.tick), once
+        )
+        self.check_read(int(scaling.dac_codes(v_read, self._v_read, info.dac_bits)), averages)
+        self._power()
+        done = cast(JobHal, self._hal).run_job(name, settings, cells, target)
+        self._counts[cells] += done.pulses.astype(np.uint32)
+        return done
 
     def check_read(self, code: int, averages: int) -> None:
         """Refuse a read beyond the limits with LimitError."""

@@ -7,14 +7,14 @@ limits, the watchdog and on-board jobs. `mock_hw` implements the same protocol i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Addresses, Converters, Limits, Unfold, Window
+from cimlab.core.array import Addresses, Converters, JobResult, Limits, Unfold, Window
 
 Codes8 = NDArray[np.uint8]
 
@@ -34,7 +34,7 @@ class HalInfo:
         origin: "measured" on a real chip, "emulated" in software.
         identity: Make, model, serial number, firmware.
         defaults: Converter settings after power-on; whoever drives the HAL applies them first.
-        capabilities: Of "unfold", "transpose".
+        capabilities: Of "unfold", "transpose", and "job:<name>" for a `JobHal`.
     """
 
     tiles: int
@@ -97,4 +97,22 @@ class BoardHal(Protocol):
 
     def ground(self) -> None:
         """Every line at 0 V, now. Called on errors too: must not raise."""
+        ...
+
+
+class JobHal(BoardHal, Protocol):
+    """A BoardHal that runs programming jobs itself: those that its capabilities name."""
+
+    def run_job(
+        self,
+        name: str,
+        settings: Mapping[str, float],
+        cells: Addresses,
+        target: NDArray[np.float64],
+    ) -> JobResult:
+        """Program cells (n,) to target (n,) A, with the result of the protocol of that name.
+
+        Raises:
+            ConfigError: A setting is missing, unknown or wrong.
+        """
         ...

@@ -7,6 +7,8 @@ On the board it lets a job be the same protocol code that runs on the host; on t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,6 +18,7 @@ from cimlab.core.array import (
     ArraySpec,
     Converters,
     Floats,
+    JobResult,
     Product,
     Reading,
     Unfold,
@@ -137,6 +140,16 @@ class HalArray(ArrayBase):
     def counters(self) -> NDArray[np.uint32]:
         """Pulses each cell has received, (tiles, rows, cols)."""
         return self._hal.counts.reshape(self._spec.shape).copy()
+
+    def run_job(
+        self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
+    ) -> JobResult:
+        """Run a programming protocol in the hardware itself."""
+        if f"job:{name}" not in self._spec.capabilities:
+            return super().run_job(name, settings, cells, target)
+        # single precision, as on the link
+        goal = np.asarray(target, np.float32).astype(np.float64)
+        return self._hal.run_job(name, settings, cells, goal)
 
     def _convert(
         self, v: Floats, window: Window, unfold: Unfold | None, *, transposed: bool

@@ -37,6 +37,8 @@ Job = Callable[[CimArray, Settings, Addresses, Floats], Generator[object, None, 
 WATCHDOG = 2.0
 LEASE = 10.0
 WINDOW = 8
+JOB_CELLS = 8192
+"""Cells that a job of the hardware's own takes at a time."""
 
 _log = logging.getLogger(__name__)
 _FLAGS: dict[int, int] = {
@@ -232,14 +234,18 @@ class BoardService:
         return [(counts if cells is None else counts[cells]).astype("<u4")]
 
     def _start(self, request: verbs.Job) -> None:
-        if request.name not in self._jobs:
+        native = f"job:{request.name}" in self._hal.info.capabilities
+        if not native and request.name not in self._jobs:
             raise BoardError(Status.CAPABILITY, f"no job is called {request.name!r}")
         cells = self._all if request.cells is None else request.cells
         self._fits(verbs.result_length(cells.size))
         if not np.isfinite(request.target).all():
             raise BoardError(Status.JOB, "targets must be finite")
         target = request.target.astype(np.float64)
-        self._job = self._jobs[request.name](self._array, request.settings, cells, target)
+        if native:
+            self._job = _in_parts(self._array, request.name, request.settings, cells, target)
+        else:
+            self._job = self._jobs[request.name](self._array, request.settings, cells, target)
 
     def _step(self, job: Generator[object, None, JobResult]) -> None:
         answer: list[Buffer] | BoardError
@@ -302,6 +308,23 @@ class Connection:
         data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
         self._outbox.clear()
         return data
+
+
+def _in_parts(
+    array: CimArray, name: str, settings: Settings, cells: Addresses, target: Floats
+) -> Generator[object, None, JobResult]:
+    """A job of the hardware's own, so many cells at a time: between two parts the link is heard."""
+    parts = []
+    for start in range(0, max(cells.size, 1), JOB_CELLS):
+        span = slice(start, start + JOB_CELLS)
+        parts.append(array.run_job(name, settings, cells[span], target[span]))
+        yield parts[-1]
+    return JobResult(
+        np.concatenate([part.current for part in parts]),
+        np.concatenate([part.pulses for part in parts]),
+        np.concatenate([part.converged for part in parts]),
+        max(part.rounds for part in parts),
+    )
 
 
 def _tightened(now: Limits, wanted: Limits) -> Limits:

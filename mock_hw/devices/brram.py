@@ -33,11 +33,10 @@ import numpy as np
 
 from cimlab.mock_hw.devices._check import not_negative, positive, rising
 from cimlab.mock_hw.devices.base import Cells, Draws
+from cimlab.mock_hw.devices.kernels import brram_pulse
 
 HOUR = 3600.0
 WIDTH_REFERENCE = 1e-6
-RATE_MAX = 10.0
-"""Natural logarithm of the largest rate."""
 SPREAD_MAX = 3.0
 """Bounds and thresholds spread as a Gaussian cut here, in sigmas: dead cells are modelled apart."""
 
@@ -119,25 +118,24 @@ class BulkRram:
 
     def pulse(self, g: Cells, traits: Cells, v: Cells, width: float, draws: Draws) -> Cells:
         """Conductances (n,) in S after one pulse of v (n,) volts, width seconds."""
-        stretch = self.width_exponent * math.log(width / WIDTH_REFERENCE)
-        up = v > 0
-        # slopes and offsets of both polarities in one pass: (v - threshold) / slope
-        rate = np.where(up, v / np.float32(self.slope_set), v / np.float32(-self.slope_reset))
-        rate += np.where(
-            up,
-            traits[0] + np.float32(stretch - self.v_set / self.slope_set),
-            traits[1] + np.float32(stretch - self.v_reset / self.slope_reset),
+        power, out = np.empty_like(g), np.empty_like(g)
+        brram_pulse(
+            g, v, traits, draws.normal(0), self.law(width), power.view(np.int32), power, out
         )
-        rate += draws.normal(0) * np.float32(self.c2c)
-        # beyond this a pulse goes all the way; more would overflow
-        np.minimum(rate, np.float32(RATE_MAX), out=rate)
-        np.exp(rate, out=rate)
-        np.negative(rate, out=rate)
-        np.exp(rate, out=rate)
-        bound = np.where(up, traits[3], traits[2])
-        rate *= g - bound
-        rate += bound
-        return rate
+        return out
+
+    def law(self, width: float) -> Cells:
+        """What a pulse of that width does, (5,): ln rate is linear in the volts.
+
+        Slopes of SET and RESET (1/V, signed), their offsets, and the sigma from pulse to pulse.
+        """
+        stretch = self.width_exponent * math.log(width / WIDTH_REFERENCE)
+        offsets = (
+            stretch - self.v_set / self.slope_set,
+            stretch - self.v_reset / self.slope_reset,
+        )
+        slopes = (1 / self.slope_set, -1 / self.slope_reset)
+        return np.array([*slopes, *offsets, self.c2c], np.float32)
 
     def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
         """Conductances (n,) in S after so many seconds at rest."""
