@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from cimlab.core.array import Limits
 from cimlab.core.errors import CimError
 from cimlab.core.events import Event
+from cimlab.gui import keep
 from cimlab.gui.catalogue import Procedure
 from cimlab.gui.livemap import LiveMap
 from cimlab.gui.snapshot import Snapshot
@@ -45,6 +47,7 @@ class BenchState:
         log: The last lines of the log, oldest first.
         limits: Of the station; None before it is connected.
         capabilities: Of the array.
+        link: What went over the board link so far, in words; empty where there is none.
     """
 
     phase: Phase
@@ -54,16 +57,25 @@ class BenchState:
     log: tuple[str, ...] = ()
     limits: Limits | None = None
     capabilities: frozenset[str] = field(default_factory=frozenset)
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A procedure with all it needs; cells (n,) addresses, None for every cell."""
+    """A procedure with all it needs.
+
+    Attributes:
+        procedure, plan: What to do.
+        cells: Addresses (n,), None for every cell.
+        target: Wanted current of every cell, A, where the procedure has a target.
+        folder: Where its run file goes; None leaves no record. Harmless ones leave none either.
+    """
 
     procedure: Procedure
     plan: Plan
     cells: NDArray[np.int64] | None = None
     target: float | None = None
+    folder: Path | None = None
 
 
 class Bench:
@@ -177,14 +189,25 @@ class Bench:
         given: dict[str, Any] = {"cells": cells, "target": job.target}
         needs = {name: given[name] for name in job.procedure.needs}
         self._tell(f"{job.procedure.title} on {cells.size} cells")
-        self._attempt(
-            job.procedure.title,
-            lambda: self._steps(job.procedure.start(array, job.plan, **needs)),
-        )
+        self._attempt(job.procedure.title, lambda: self._record(array, job, needs))
         self._phase = "idle"
         self._send()
 
-    def _steps(self, steps: Generator[Any, None, Any]) -> None:
+    def _record(self, array: StationArray, job: Job, needs: dict[str, Any]) -> None:
+        steps = job.procedure.start(array, job.plan, **needs)
+        if job.folder is None or job.procedure.harmless:
+            self._steps(steps)
+            return
+        path = job.folder / keep.name_now()
+        with keep.create(path, array, job.procedure.title, job.plan) as run:
+            self._tell(f"recording to {path}")
+            done, result = self._steps(steps)
+            if self._live is not None:
+                keep.store(run, array, self._live.frame(), result)
+            run.close("finished" if done else "stopped")
+
+    def _steps(self, steps: Generator[Any, None, Any]) -> tuple[bool, object]:
+        """Run to the end, or to an abort; returns whether it was the end, and the result."""
         start = time.monotonic()
         try:
             while not self._abort.is_set():
@@ -193,9 +216,10 @@ class Bench:
                 self._send_soon()
         except StopIteration as stop:
             self._tell(f"done in {time.monotonic() - start:.2f} s: {summary(stop.value)}")
-            return
+            return True, stop.value
         steps.close()  # the procedure's own finally leaves the array idle
         self._tell(f"{self._activity} aborted after {self._events} events")
+        return False, None
 
     def _attempt(self, what: str, action: Callable[[], object]) -> bool:
         try:
@@ -237,12 +261,23 @@ class Bench:
                 log=tuple(self._log),
                 limits=None if array is None else array.spec.limits,
                 capabilities=frozenset() if array is None else array.spec.capabilities,
+                link="" if array is None else _link(array),
             )
         )
 
 
 def _say(error: Exception) -> str:
     return str(error) if isinstance(error, CimError) else f"{type(error).__name__}: {error}"
+
+
+def _link(array: StationArray) -> str:
+    counts = array.link
+    if counts is None:
+        return ""
+    return (
+        f"link: {counts.frames} frames, {counts.bytes_out / 1e6:.2f} MB out, "
+        f"{counts.bytes_in / 1e6:.2f} MB in, {counts.retries} retries"
+    )
 
 
 def summary(result: object) -> str:

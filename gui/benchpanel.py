@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
@@ -73,6 +75,9 @@ class BenchPanel(QWidget):
             value=2e-6, bounds=(0, 1), suffix="A", siPrefix=True, dec=True, compactHeight=False
         )
         self.target.setToolTip("wanted current of every selected cell, A at the read voltage")
+        self.record = QCheckBox("Record to runs/")
+        self.record.setChecked(True)
+        self.record.setToolTip("every procedure that pulses makes a run file")
         self.start, self.abort = QPushButton("Run"), QPushButton("Abort")
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
@@ -116,8 +121,9 @@ class BenchPanel(QWidget):
         line, buttons, form = QHBoxLayout(), QHBoxLayout(), QFormLayout()
         line.addWidget(self.station, 1)
         line.addWidget(self.connect_button)
-        buttons.addWidget(self.start)
-        buttons.addWidget(self.abort)
+        buttons.addWidget(self.record)
+        buttons.addWidget(self.start, 1)
+        buttons.addWidget(self.abort, 1)
         form.addRow("procedure", self.procedure)
         form.addRow("target", self.target)
         self._target_label = form.labelForField(self.target)
@@ -172,7 +178,8 @@ class BenchPanel(QWidget):
             if not self._confirm(question + limits_text(self._state.limits)):
                 return
         target = self.target.value() if "target" in procedure.needs else None
-        self.bench.run(Job(procedure, plan, cells, target))
+        folder = Path("runs") if self.record.isChecked() else None
+        self.bench.run(Job(procedure, plan, cells, target, folder))
 
     def _abort(self) -> None:
         if self.bench is not None:
@@ -199,6 +206,8 @@ class BenchPanel(QWidget):
         text = f"{who}: {phase}"
         if state is not None and phase == "running":
             text += f", {state.activity}, {state.events} events"
+        if state is not None and state.link:
+            text += f"\n{state.link}"
         silent = time.monotonic() - bench.heard
         if phase in ("connecting", "running") and silent > _SILENCE:
             text += f"; no answer for {silent:.0f} s"

@@ -101,11 +101,12 @@ class LiveMap:
             vmm=spec.vmm,
             shape=spec.shape,
             frames=1,
-            frame=self._frame(),
+            frame=self.frame(),
             trail=self._history(),
         )
 
-    def _frame(self) -> Frame:
+    def frame(self) -> Frame:
+        """The map as last known."""
         # cells may have been read at different voltages: what is kept is their conductance
         volts = self._v_read
         first = self._first

@@ -13,6 +13,12 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from cimlab.gui.mappanel import clock
 from cimlab.gui.snapshot import Columns, Snapshot
 
+_TITLES = (
+    "loss",
+    "test accuracy (%)",
+    "device updates a batch",
+    "clipped ADC results, worst tile (%)",
+)
 _BLUE, _ORANGE, _GREY = (31, 119, 180), (255, 127, 14), (128, 128, 128)
 
 
@@ -56,9 +62,8 @@ class TrainPanel(QWidget):
         self.clear()
 
     def _plot(self, row: int) -> Any:
-        titles = ("loss", "test accuracy (%)", "device updates a batch", "clipped ADC results (%)")
         plot = self.plots.addPlot(row=row, col=0, enableMenu=False)
-        plot.setTitle(titles[row], size="9pt")
+        plot.setTitle(_TITLES[row], size="9pt")
         plot.layout.setRowFixedHeight(0, 16)
         plot.getAxis("left").setWidth(48)
         plot.getAxis("left").setTickDensity(0.5)

@@ -3,12 +3,14 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox
 
+from cimlab import records
 from cimlab.gui.catalogue import PulsePlan, catalogue
 from cimlab.gui.form import PlanForm
 from cimlab.gui.window import Window
@@ -33,8 +35,16 @@ def asked(window: Window) -> list[str]:
 
 
 @pytest.fixture
-def bench(qtbot: object, window: Window, asked: list[str], until: Until) -> Window:
+def bench(
+    qtbot: object,
+    window: Window,
+    asked: list[str],
+    until: Until,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Window:
     """The window, connected by a click."""
+    monkeypatch.chdir(tmp_path)  # where runs/ is made
     window.bench.station.setCurrentText("model:?tiles=2&rows=8&cols=6")
     qtbot.mouseClick(window.bench.connect_button, LEFT)
     until(lambda: window.map.frame is not None and np.isfinite(window.map.frame.current).all())
@@ -73,6 +83,15 @@ def test_a_selection_is_programmed_after_one_question_with_the_limits(
     assert np.abs(g[:6] - 2.5e-6).max() < 1.2e-6
     assert (bench.map.frame.pulses.reshape(-1)[:6] > 0).all()
     assert not bench.map.frame.pulses.reshape(-1)[6:].any()
+    (made,) = Path("runs").iterdir()
+    with records.load(made) as run:
+        assert (run.kind, run.status, run.plan["procedure"]) == (
+            "bench",
+            "finished",
+            "Program: WriteVerify",
+        )
+        assert np.isfinite(run.column("programming", "target")).sum() == 6
+        np.testing.assert_allclose(run.column("maps", "current")[-1].reshape(-1), g, rtol=1e-6)
     # the pulses' effect on the inspected cells was kept
     bench.inspector.choice.setCurrentText("g over pulses")
     until(lambda: len(bench.inspector.plot.listDataItems()) == 6)
@@ -95,6 +114,19 @@ def test_a_pulse_beyond_the_limits_is_refused_with_a_message(
     until(lambda: "Pulse cells:" in bench.message.text())
     assert not bench.map.frame.pulses.any()
     until(bench.bench.start.isEnabled)  # and the bench goes on
+    (made,) = Path("runs").iterdir()
+    with records.load(made) as run:
+        assert run.status == "failed"
+
+
+def test_a_folder_that_cannot_be_written_stops_the_procedure_before_it_pulses(
+    qtbot: object, bench: Window, until: Until
+) -> None:
+    Path("runs").write_text("in the way")
+    _choose(bench, "Pulse cells")
+    qtbot.mouseClick(bench.bench.start, LEFT)
+    until(lambda: "cannot write" in bench.message.text())
+    assert not bench.map.frame.pulses.any()
 
 
 def test_reading_asks_nothing_and_is_drawn_over_its_voltage(
@@ -124,6 +156,9 @@ def test_abort_stops_a_procedure_in_its_midst(qtbot: object, bench: Window, unti
     _run_without_end(qtbot, bench, until)
     qtbot.mouseClick(bench.bench.abort, LEFT)
     until(lambda: "aborted after" in _log(bench) and bench.bench.start.isEnabled())
+    (made,) = Path("runs").iterdir()
+    with records.load(made) as run:
+        assert run.status == "stopped"
 
 
 def test_ground_overtakes_a_procedure(qtbot: object, bench: Window, until: Until) -> None:
