@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from cimlab.core.errors import ConfigError
 from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
+from cimlab.drivers.instruments.keithley2600 import Keithley2600B
 from cimlab.drivers.instruments.keysight_pulsers import Keysight33500B, Keysight81160A
 from cimlab.drivers.instruments.link import Link, VisaLink
 from cimlab.drivers.instruments.matrices import Keithley707B, Keithley3706A, KeysightB2200
@@ -36,6 +37,7 @@ __all__ = [
 DRIVERS: Mapping[str, type[Instrument]] = {
     "keithley2400": Keithley2400,
     "keithley2450": Keithley2450,
+    "keithley2636b": Keithley2600B,
     "keithley3706a": Keithley3706A,
     "keithley707b": Keithley707B,
     "keysight33522b": Keysight33500B,

@@ -193,7 +193,7 @@ class Setting(Generic[T]):
     def __get__(self, instrument: Instrument | None, owner: type[Instrument]) -> T | Self:
         if instrument is None:
             return self
-        query = f"{self._command}?"
+        query = self.question()
         answer = instrument.query(query).strip()
         try:
             return self._decode(answer)
@@ -201,7 +201,15 @@ class Setting(Generic[T]):
             raise InstrumentError(query, answer) from None
 
     def __set__(self, instrument: Instrument, value: T) -> None:
-        instrument.send(f"{self._command} {self._encode(value)}")
+        instrument.send(self.order(self._encode(value)))
+
+    def question(self) -> str:
+        """What asks for the value."""
+        return f"{self._command}?"
+
+    def order(self, text: str) -> str:
+        """What sets the value."""
+        return f"{self._command} {text}"
 
     def _decode(self, answer: str) -> T:
         raise NotImplementedError

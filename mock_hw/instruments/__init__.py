@@ -10,6 +10,7 @@ from cimlab.mock_hw.instruments.dut import Dut, Resistor, dut
 from cimlab.mock_hw.instruments.emulator import Emulator
 from cimlab.mock_hw.instruments.keithley2400 import Keithley2400
 from cimlab.mock_hw.instruments.keithley2450 import Keithley2450
+from cimlab.mock_hw.instruments.keithley2600b import Keithley2636B
 from cimlab.mock_hw.instruments.keysight_pulsers import Keysight33522B, Keysight81160A
 from cimlab.mock_hw.instruments.keysightb2200 import KeysightB2200
 from cimlab.mock_hw.instruments.server import BenchServer, Transport
@@ -31,6 +32,7 @@ __all__ = [
 EMULATORS: Mapping[str, Callable[[Bench], Emulator]] = {
     "keithley2400": Keithley2400,
     "keithley2450": Keithley2450,
+    "keithley2636b": Keithley2636B,
     "keithley3706a": Keithley3706A,
     "keithley707b": Keithley707B,
     "keysight33522b": Keysight33522B,

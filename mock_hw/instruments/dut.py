@@ -76,7 +76,8 @@ class Dut:
         never = np.zeros(cells.size, np.uint32)
         born = CellDraws(self._key, Stream.BORN, cells, never)
         self._g, self._traits = model.born(cells.size, born)
-        # models compile at their first pulse, which may take longer than a host waits
+        # noise and models compile at their first use, which may take longer than a host waits
+        born.normal(0)
         model.pulse(self._g[:1].copy(), self._traits[:, :1], np.ones(1, np.float32), 1e-6, born)
 
     @property

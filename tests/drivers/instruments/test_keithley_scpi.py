@@ -1,4 +1,4 @@
-"""The 2450 and the 2400 by their datasheets, then against their emulators."""
+"""The 2450, 2400 and 2600B by their datasheets, then against their emulators."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from cimlab.core.errors import ConfigError, InstrumentError, LimitError
 from cimlab.drivers.instruments import open_instrument
 from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
+from cimlab.drivers.instruments.keithley2600 import Keithley2600B
 from cimlab.mock_hw.instruments import serve
 from tests.drivers.instruments.script import Script
 
@@ -108,7 +109,65 @@ def test_2400_datasheet():
     script.done()
 
 
-@pytest.mark.parametrize("model", ["keithley2400", "keithley2450"])
+def test_2600b_datasheet():
+    ok = ("print(errorqueue.next())", "0.00000e+00\tQueue Is Empty\t0.00000e+00\t1.00000e+00")
+    script = Script(
+        ("*IDN?", "Keithley Instruments Inc., Model 2636B, 4412345, 3.3.5"),
+        ("errorqueue.clear()", None),
+        ("smua.reset()", None),
+        ("smua.source.func = smua.OUTPUT_DCVOLTS", None),
+        ("smua.source.offmode = smua.OUTPUT_HIGH_Z", None),
+        ("smua.nvbuffer1.appendmode = 1", None),
+        ("smua.nvbuffer1.collectsourcevalues = 1", None),
+        ok,
+    )
+    smu = Keithley2600B(script)
+    script.more(
+        ("smua.source.limiti = 0.0001", None),
+        ("smua.source.levelv = 0.1", None),
+        ("smua.source.output = 1", None),
+        ok,
+    )
+    smu.apply(0.1, 1e-4)
+    fetch = (
+        "printbuffer(1, 2, smua.nvbuffer1.sourcevalues, smua.nvbuffer1.readings, "
+        "smua.nvbuffer1.statuses)"
+    )
+    rows = "1.00000e-01, 1.00000e-05, 0.00000e+00, 9.00000e-02, 1.00000e-04, 6.40000e+01"
+    script.more(
+        ("smua.nvbuffer1.clear()", None),
+        ("smua.measure.count = 2", None),
+        ("smua.measure.i(smua.nvbuffer1)", None),
+        ok,
+        (fetch, rows),
+    )
+    samples = smu.measure(2)
+    assert samples.i.tolist() == [1e-5, 1e-4]
+    assert samples.limited.tolist() == [False, True]
+    script.more(
+        ("smua.source.limiti = 0.001", None),
+        ("cimlab_v = {}", None),
+        ("smua.nvbuffer1.clear()", None),
+        ("smua.measure.count = 1", None),
+        ("for _, x in ipairs({0.5,-0.5}) do table.insert(cimlab_v, x) end", None),
+        ("smua.source.levelv = 0.5", None),
+        ("smua.source.output = 1", None),
+        (
+            "for _, x in ipairs(cimlab_v) do smua.source.levelv = x "
+            "delay(0.01) smua.measure.i(smua.nvbuffer1) end",
+            None,
+        ),
+        ("smua.source.output = 0", None),
+        ok,
+        (fetch, "0.5, 5e-5, 0, -0.5, -5e-5, 0"),
+    )
+    assert smu.sweep(np.array([0.5, -0.5]), 1e-3, 0.01).i.tolist() == [5e-5, -5e-5]
+    script.more(("smua.source.output = 0", None), ok)
+    smu.close()
+    script.done()
+
+
+@pytest.mark.parametrize("model", ["keithley2400", "keithley2450", "keithley2636b"])
 @pytest.mark.parametrize("transport", ["tcp", "pty"])
 def test_a_session_on_the_emulator(model, transport):
     with serve([model], f"resistor:{OHM}", transport) as server:

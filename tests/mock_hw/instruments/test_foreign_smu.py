@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from pymeasure.instruments.keithley import Keithley2400 as PyMeasure2400
 from pymeasure.instruments.keithley import Keithley2450 as PyMeasure2450
+from pymeasure.instruments.keithley import Keithley2600 as PyMeasure2600
+from qcodes.dataset import LinSweep
 from qcodes.instrument_drivers.Keithley import Keithley2400 as QCoDeS2400
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QCoDeS2450
+from qcodes.instrument_drivers.Keithley import Keithley2636B as QCoDeS2636B
 
 from tests.mock_hw.instruments.foreign import opened
 
@@ -117,3 +120,38 @@ def qcodes_2450(smu):
     assert float(reading) == pytest.approx(OHM, rel=5e-3)
     assert status == "0"
     smu.output_enabled(False)
+
+
+@pytest.mark.filterwarnings("ignore:It is not known whether:FutureWarning")
+def test_pymeasure_2600():
+    with opened(PyMeasure2600, "keithley2636b") as smu:
+        channel = smu.ChA
+        channel.source_mode = "voltage"
+        channel.compliance_current = 1e-4
+        channel.source_voltage = 0.5
+        channel.source_output = "ON"
+        assert channel.current == pytest.approx(0.5 / OHM, rel=5e-3)
+        assert channel.voltage == pytest.approx(0.5, rel=5e-3)
+        assert channel.resistance == pytest.approx(OHM, rel=5e-3)
+        channel.source_voltage = 5
+        assert channel.current == pytest.approx(1e-4, rel=1e-4)
+        assert channel.check_errors() == []
+        channel.shutdown()
+        assert channel.source_output == "OFF"
+
+
+def test_qcodes_2636b():
+    with opened(QCoDeS2636B, "keithley2636b") as smu:
+        smu.reset()
+        channel = smu.smua
+        channel.mode("voltage")
+        channel.limiti(1e-3)
+        channel.nplc(0.1)
+        channel.output(True)
+        channel.volt(1.0)
+        assert channel.curr() == pytest.approx(1 / OHM, rel=5e-3)
+        assert channel.res() == pytest.approx(OHM, rel=5e-3)
+        channel.setup_fastsweep(LinSweep(channel.volt, 0, 1, 11))
+        swept = channel.fastsweep()
+        assert swept == pytest.approx(np.linspace(0, 1, 11) / OHM, rel=5e-3, abs=1e-9)
+        channel.output(False)
