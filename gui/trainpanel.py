@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from cimlab.gui.mappanel import clock
@@ -19,6 +20,7 @@ _TITLES = (
     "device updates a batch",
     "clipped ADC results, worst tile (%)",
 )
+_SILENCE = 60.0  # seconds without a row before it is mentioned
 _BLUE, _ORANGE, _GREY = (31, 119, 180), (255, 127, 14), (128, 128, 128)
 
 
@@ -55,6 +57,11 @@ class TrainPanel(QWidget):
         self._updates = updates.plot(pen=pg.mkPen(_BLUE))
         self._clipped = clipped.plot(pen=pg.mkPen(_BLUE))
         self._drawn: tuple[int, ...] = ()
+        self._snapshot = Snapshot("")
+        self._silence = QTimer(self)
+        self._silence.setInterval(5000)
+        self._silence.timeout.connect(self._describe)
+        self._silence.start()
         self._lay_out()
         for button, word in ((self.pause, "pause"), (self.resume, "run"), (self.stop, "stop")):
             button.clicked.connect(lambda _=False, w=word: self.asked.emit(w))
@@ -100,7 +107,8 @@ class TrainPanel(QWidget):
         running = snapshot.status == "running" and snapshot.kind == "train"
         for button in (self.pause, self.resume, self.stop):
             button.setEnabled(running)
-        self.summary.setText(describe(snapshot))
+        self._snapshot = snapshot
+        self._describe()
         drawn = (len(_column(epochs, "step")), len(_column(steps, "step")))
         last = int(_column(steps, "step")[-1]) if drawn[1] else 0
         if (*drawn, last) == self._drawn:
@@ -112,6 +120,9 @@ class TrainPanel(QWidget):
         self._accuracy.setData(epoch, 100 * _column(epochs, "accuracy"))
         self._updates.setData(batch, _column(steps, "device_updates"))
         self._clipped.setData(batch, 100 * _column(steps, "saturated"))
+
+    def _describe(self) -> None:
+        self.summary.setText(describe(self._snapshot, time.time()))
 
     def show_baseline(self, snapshot: Snapshot) -> None:
         """Draw another run's accuracy."""
@@ -146,8 +157,8 @@ def _last(columns: Columns, name: str) -> float:
     return float(values[-1]) if values.size else 0.0
 
 
-def describe(snapshot: Snapshot) -> str:
-    """The run in a few lines."""
+def describe(snapshot: Snapshot, now: float) -> str:
+    """The run in a few lines; now is in s since 1970."""
     if not snapshot.kind:
         return "no training yet"
     plan, epochs = snapshot.plan, snapshot.epochs
@@ -165,4 +176,7 @@ def describe(snapshot: Snapshot) -> str:
     left = remaining(snapshot)
     if left is not None:
         parts.append(f"about {clock(left)} left")
+    silent = now - snapshot.modified
+    if snapshot.status == "running" and silent > _SILENCE:
+        parts.append(f"nothing new for {clock(silent)}: paused, or its process has ended")
     return ",  ".join(parts)
