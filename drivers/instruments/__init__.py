@@ -8,6 +8,7 @@ from cimlab.core.errors import ConfigError
 from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
 from cimlab.drivers.instruments.keithley2600 import Keithley2600B
+from cimlab.drivers.instruments.keithley4200 import Keithley4200
 from cimlab.drivers.instruments.keysight_pulsers import Keysight33500B, Keysight81160A
 from cimlab.drivers.instruments.link import Link, VisaLink
 from cimlab.drivers.instruments.matrices import Keithley707B, Keithley3706A, KeysightB2200
@@ -40,6 +41,7 @@ DRIVERS: Mapping[str, type[Instrument]] = {
     "keithley2636b": Keithley2600B,
     "keithley3706a": Keithley3706A,
     "keithley707b": Keithley707B,
+    "keithley4200": Keithley4200,
     "keysight33522b": Keysight33500B,
     "keysight81160a": Keysight81160A,
     "keysightb2200": KeysightB2200,

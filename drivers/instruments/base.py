@@ -45,6 +45,7 @@ class Instrument:
     model: ClassVar[str]
     """Pattern that the identity must contain."""
     end: ClassVar[str] = "\n"
+    identify: ClassVar[str] = "*IDN?"
     error_query: ClassVar[str] = "SYST:ERR?"
     no_error: ClassVar[str] = r"[+-]?0\b"
     """Pattern at the start of an empty queue's answer."""
@@ -56,7 +57,7 @@ class Instrument:
         self._closed = self._owed = False
         self.identity = ""
         try:
-            self.identity = self.query("*IDN?").strip()
+            self.identity = self.query(self.identify).strip()
             if not re.search(self.model, self.identity, re.IGNORECASE):
                 raise ConfigError(
                     f"{type(self).__name__} expected at this address, but {self.identity!r} answers"
@@ -111,7 +112,7 @@ class Instrument:
 
     def _catch_up(self) -> None:
         """Drop answers that an interrupted query (Ctrl-C, a timeout) left on the way."""
-        self._link.write("*IDN?")
+        self._link.write(self.identify)
         for _ in range(ERRORS):
             if self._link.read().strip() == self.identity:
                 self._owed = False

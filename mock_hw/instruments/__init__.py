@@ -11,6 +11,7 @@ from cimlab.mock_hw.instruments.emulator import Emulator
 from cimlab.mock_hw.instruments.keithley2400 import Keithley2400
 from cimlab.mock_hw.instruments.keithley2450 import Keithley2450
 from cimlab.mock_hw.instruments.keithley2600b import Keithley2636B
+from cimlab.mock_hw.instruments.keithley4200 import Keithley4200
 from cimlab.mock_hw.instruments.keysight_pulsers import Keysight33522B, Keysight81160A
 from cimlab.mock_hw.instruments.keysightb2200 import KeysightB2200
 from cimlab.mock_hw.instruments.server import BenchServer, Transport
@@ -35,6 +36,7 @@ EMULATORS: Mapping[str, Callable[[Bench], Emulator]] = {
     "keithley2636b": Keithley2636B,
     "keithley3706a": Keithley3706A,
     "keithley707b": Keithley707B,
+    "keithley4200": Keithley4200,
     "keysight33522b": Keysight33522B,
     "keysight81160a": Keysight81160A,
     "keysightb2200": KeysightB2200,

@@ -5,11 +5,14 @@ import pytest
 from pymeasure.instruments.keithley import Keithley2400 as PyMeasure2400
 from pymeasure.instruments.keithley import Keithley2450 as PyMeasure2450
 from pymeasure.instruments.keithley import Keithley2600 as PyMeasure2600
+from pymeasure.instruments.keithley import Keithley4200 as PyMeasure4200
+from pymeasure.instruments.keithley.keithley4200 import StatusCode
 from qcodes.dataset import LinSweep
 from qcodes.instrument_drivers.Keithley import Keithley2400 as QCoDeS2400
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QCoDeS2450
 from qcodes.instrument_drivers.Keithley import Keithley2636B as QCoDeS2636B
 
+from cimlab.mock_hw.instruments import serve
 from tests.mock_hw.instruments.foreign import opened
 
 OHM = 10e3
@@ -155,3 +158,24 @@ def test_qcodes_2636b():
         swept = channel.fastsweep()
         assert swept == pytest.approx(np.linspace(0, 1, 11) / OHM, rel=5e-3, abs=1e-9)
         channel.output(False)
+
+
+@pytest.mark.parametrize("volts", [1.0, -0.5, 0.25])
+def test_pymeasure_4200(volts):
+    with serve(["keithley4200"], f"resistor:{OHM}") as server:
+        analyzer = PyMeasure4200(server.resources["keithley4200"], visa_library="@py")
+        assert "KI4200" in analyzer.id
+        assert analyzer.options == ["SMU1", "SMU2", "SMU3", "SMU4"]
+        analyzer.clear()
+        smu = analyzer.smu1
+        smu.voltage_setpoint = (0, volts, 1e-3)
+        assert analyzer.status == StatusCode.NONE
+        assert smu.current == pytest.approx(volts / OHM, rel=5e-3)
+        assert analyzer.status == StatusCode.DATA_READY
+        smu.voltage_setpoint = (0, 10 * volts, 1e-5)
+        assert abs(smu.current) == pytest.approx(1e-5)
+        smu.current_setpoint = (0, 1e-5, 10)
+        assert smu.voltage == pytest.approx(1e-5 * OHM, rel=5e-3)
+        smu.disable()
+        assert smu.current == 0
+        analyzer.adapter.close()

@@ -1,4 +1,4 @@
-"""The 2450, 2400 and 2600B by their datasheets, then against their emulators."""
+"""The 2450, 2400, 2600B and 4200A by their datasheets, then against their emulators."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from cimlab.core.errors import ConfigError, InstrumentError, LimitError
 from cimlab.drivers.instruments import open_instrument
 from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
 from cimlab.drivers.instruments.keithley2600 import Keithley2600B
+from cimlab.drivers.instruments.keithley4200 import Keithley4200
 from cimlab.mock_hw.instruments import serve
 from tests.drivers.instruments.script import Script
 
@@ -165,6 +166,50 @@ def test_2600b_datasheet():
     script.more(("smua.source.output = 0", None), ok)
     smu.close()
     script.done()
+
+
+def test_4200_datasheet():
+    script = Script(
+        ("ID", "KI4200A V1.13.0"),
+        ("BC", "ACK"),
+        ("US", "ACK"),
+        ("US;IT2", "ACK"),
+        ("US;DV1", "ACK"),
+    )
+    smu = Keithley4200(script)
+    script.more(("US;DV1,0,0.1,0.0001", "ACK"), ("US;TI1", "NAI+1.0E-05"), ("US;TI1", "CAI+1E-04"))
+    smu.apply(0.1, 1e-4)
+    samples = smu.measure(2)
+    assert samples.i.tolist() == [1e-5, 1e-4]
+    assert samples.limited.tolist() == [False, True]
+    script.more(("US;TI1", "VAI+9.9E+37"))
+    with pytest.raises(InstrumentError, match="US;TI1"):
+        smu.measure()
+    script.more(("US;DV1,0,1,0.0001", "ERROR"))
+    with pytest.raises(InstrumentError, match="ERROR"):
+        smu.apply(1.0, 1e-4)
+    script.more(("US;DV1", "ACK"))
+    smu.close()
+    script.done()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "pty"])
+def test_a_session_on_the_4200(transport):
+    with (
+        serve(["keithley4200"], f"resistor:{OHM}", transport) as server,
+        open_instrument("keithley4200", server.resources["keithley4200"]) as smu,
+    ):
+        levels = np.linspace(-1, 1, 21)
+        sweep = smu.sweep(levels, 1e-3)
+        assert sweep.i == pytest.approx(levels / OHM, rel=5e-3, abs=1e-12)
+        smu.apply(5.0, 1e-4)
+        clipped = smu.measure()
+        assert clipped.limited.all()
+        assert clipped.i == pytest.approx([1e-4])
+        smu.off()
+        assert smu.measure().i == [0.0]
+        with pytest.raises(LimitError):
+            smu.apply(300.0, 1e-4)
 
 
 @pytest.mark.parametrize("model", ["keithley2400", "keithley2450", "keithley2636b"])
