@@ -114,11 +114,11 @@ ROWS = {
         f"{SEEDS} --station mock:",
         _seeds,
     ),
-    "precise": Row(
-        "the same budget with better policies (`--preset precise`), over TCP",
+    "tuned": Row(
+        "the same budget with better policies (`--recipe tuned`), over TCP",
         "-",
         ">= 98.6 %, <= 3 updates a weight",
-        f"{SEEDS} --station mock: --preset precise",
+        f"{SEEDS} --station mock: --recipe tuned",
         _seeds,
     ),
     "fp32": Row(

@@ -36,10 +36,10 @@ threadpool_limits(1)
 _NO_ARRAY = ArraySpec(1, 1, 1, 1, 1, Limits(), "none", "emulated", "FP32 on the host, no array")
 
 
-def recipe(given: Mapping[str, Any]) -> Recipe:
-    """The plan of a run; ConfigError says what is wrong with it."""
+def recipe(given: Mapping[str, Any], base: str = "paper") -> Recipe:
+    """The plan of a run, "paper" or "tuned" with changes; ConfigError says what is wrong."""
     try:
-        return Recipe.model_validate(dict(given))
+        return Recipe.tuned(**given) if base == "tuned" else Recipe(**given)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(wrong) from error

@@ -52,13 +52,15 @@ class Recipe(Plan):
         "what the write missed; discard: write all of the change, start again from zero",
     )
     master: Literal["ideal", "readback"] = Field(
-        default="ideal", description="W_FP after a write: what was wanted, or what a read finds"
+        default="readback",
+        description="W_FP after a write: what was wanted (the paper's text), or what a read finds "
+        "(its figure 4a)",
     )
     program: Literal["write-verify", "ispp", "blind"] = Field(
         default="write-verify", description="how cells are written"
     )
     averages: int = Field(
-        default=1, ge=1, description="conversions averaged when cells are read for W_FP"
+        default=16, ge=1, description="conversions averaged when cells are read for W_FP"
     )
     repeats: dict[str, int] = Field(
         default_factory=dict,
@@ -88,8 +90,6 @@ class Recipe(Plan):
         settings: dict[str, Any] = {
             "schedule": "cosine",
             "program": "ispp",
-            "master": "readback",
-            "averages": 16,
             "rate": 4.0,
             "repeats": {"fc": 16},
         }
