@@ -29,6 +29,8 @@ V_PULSE = 3.3
 V_GATE = 5.0
 GATE_THRESHOLD = 0.7
 TICK = 10e-9
+NARROW = 2048
+"""Cells of a window up to which product and conversion are one pass; then the library's wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,25 +164,28 @@ class SimulatedHal:
     def convert(
         self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
     ) -> Codes8:
-        """One VMM: the library's product between one pass before it and one after it."""
-        x, power = self._inputs(codes, window, unfold, transposed)
+        """One VMM: a pass over inputs laid out first, or around the library's product."""
+        x, n = self._inputs(codes, window, unfold, transposed)
         rows, cols = slice(*window.rows), slice(*window.cols)
         g = self.state["g"].reshape(self._shape)[list(window.tiles), rows, cols]
         if transposed:
             g = g.transpose(0, 2, 1)
-        analog = self._scratch("analog", (*x.shape[:2], g.shape[2]))
-        np.matmul(x, g, out=analog)
-        analog = analog[:, : power.shape[1]]
-        out = np.empty(analog.shape, np.uint8)
+        out = np.empty((len(window.tiles), n, g.shape[2]), np.uint8)
+        # by the window alone: a cut batch must take the same way
+        narrow = g.shape[1] * g.shape[2] <= NARROW
+        if not narrow:
+            power = self._scratch("power", (len(window.tiles), n))
+            front_end.sum_of_squares(x[:, :, :n], power)
+            analog = self._scratch("analog", (len(window.tiles), x.shape[2], g.shape[2]))
+            np.matmul(x.transpose(0, 2, 1), g, out=analog)
         vectors = self.state["vectors"][int(transposed)]
         first = window.rows[0] if transposed else window.cols[0]
-        span = slice(first, first + analog.shape[2])
+        span = slice(first, first + g.shape[2])
         on = np.float32(self._gate_open)
+        stream = int(Stream.VMM_TRANSPOSED if transposed else Stream.VMM)
         for k, tile in enumerate(window.tiles):
             scale = on * np.float32(self._v_read / self._i_vmm[tile])
-            front_end.digitise(
-                analog[k],
-                power[k],
+            rest = (
                 scale,
                 scale * np.float32(self._device.sigma_read),
                 self._gain[transposed][tile, span],
@@ -188,18 +193,22 @@ class SimulatedHal:
                 tile,
                 vectors[tile],
                 first,
-                int(Stream.VMM_TRANSPOSED if transposed else Stream.VMM),
+                stream,
                 self._key,
                 np.float32(255),
                 out[k],
             )
-            vectors[tile] += np.uint64(analog.shape[1])
+            if narrow:
+                front_end.narrow_product(x[k, :, :n], g[k], *rest)
+            else:
+                front_end.digitise(analog[k, :n], power[k], *rest)
+            vectors[tile] += np.uint64(n)
         return out
 
     def _inputs(
         self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Codes as the product's left side (tiles, n, driven), and each vector's sum of squares."""
+    ) -> tuple[NDArray[np.float32], int]:
+        """Codes as numbers, (tiles, driven, n), and n; the library's product gets at least two."""
         driven = window.n_cols if transposed else window.n_rows
         if unfold is None:
             n = codes.shape[1]
@@ -210,7 +219,6 @@ class SimulatedHal:
         # differently, and a cut batch would not give the same bits.
         x = self._scratch("x", (len(window.tiles), driven, max(n, 2)))
         x[:, :, n:] = 0
-        power = self._scratch("power", (len(window.tiles), n))
         if unfold is None:
             x[:, :, :n] = codes.transpose(0, 2, 1)
         else:
@@ -223,8 +231,7 @@ class SimulatedHal:
                 size,
                 x[:, :, :n],
             )
-        front_end.sum_of_squares(x[:, :, :n], power)
-        return x.transpose(0, 2, 1), power
+        return x, n
 
     def _scratch(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Working memory kept from call to call: fresh pages cost more than the work on them."""

@@ -77,10 +77,19 @@ class ChipLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output; its product is measured on the array."""
-        # what the product amounts to: the backward pass uses it, and gains get their gradients
-        effective = self.weight * self.gain[self._part_of]
-        out: Tensor = _Measured.apply(x, effective, self)
+        out: Tensor = _Measured.apply(x, self.weight, self.gain, self)
         return out
+
+    def gains(self) -> Tensor:
+        """Each weight's tile's gain, in a shape that multiplies the weights."""
+        return self.gain[self._part_of] if len(self.gain) > 1 else self.gain
+
+    def gain_gradient(self, grad: Tensor) -> Tensor:
+        """Gradient (tiles,) from that of weights times gains, already times the weights."""
+        if len(self.gain) == 1:
+            return grad.sum().view(1)
+        out = torch.zeros_like(self.gain)
+        return out.index_add_(0, self._part_of.flatten(), grad.flatten())
 
     def fit_range(self, plan: calibration.RangePlan | None) -> None:
         """With a plan, each following product first fits the ADC ranges of its tiles to itself."""
@@ -232,15 +241,19 @@ class _Measured(torch.autograd.Function):
     """Forward on the array, backward from W_FP."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, layer: ChipLayer) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, gain: Tensor, layer: ChipLayer) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.layer = layer
         return layer.measure(x)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         x, weight = ctx.saved_tensors
-        return *ctx.layer.gradients(grads[0], x, weight, ctx.needs_input_grad[0]), None
+        layer: ChipLayer = ctx.layer
+        gains = layer.gains()
+        # what the product amounts to
+        to_x, to_product = layer.gradients(grads[0], x, weight * gains, ctx.needs_input_grad[0])
+        return to_x, to_product * gains, layer.gain_gradient(to_product * weight), None
 
 
 def _row_parts(vectors: Tensor, window: Window) -> Floats:

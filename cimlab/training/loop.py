@@ -105,7 +105,7 @@ class Training:
                 self.model, array, recipe.on_chip, recipe.window, recipe.headroom, recipe.repeats
             )
         self._optimizer = torch.optim.AdamW(
-            self._parameter_groups(), recipe.lr, weight_decay=recipe.weight_decay
+            self._parameter_groups(), recipe.lr, weight_decay=recipe.weight_decay, fused=True
         )
         if array is not None and self.layers:
             self.updater = MixedPrecision(
