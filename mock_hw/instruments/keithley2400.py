@@ -15,106 +15,31 @@ import numpy as np
 
 from cimlab.mock_hw.instruments import scpi
 from cimlab.mock_hw.instruments.bench import Bench, Sample
-from cimlab.mock_hw.instruments.emulator import ScpiEmulator, Setting, command, enable, setting
-from cimlab.mock_hw.instruments.scpi import Boolean, Choice, Integer, Number, ScpiError, Value
+from cimlab.mock_hw.instruments.emulator import ScpiEmulator, Setting, command, enable
+from cimlab.mock_hw.instruments.keithley2400_tables import (
+    AUTO_OHMS,
+    BUFFER_FULL,
+    COMPLIANCE,
+    ELEMENT,
+    I_MEASURED,
+    I_SOURCE,
+    NAN,
+    ORDER,
+    OVERFLOWN,
+    R_MEASURED,
+    RANGES,
+    SETTINGS,
+    SHORT,
+    TOP,
+    V_MEASURED,
+    V_SOURCE,
+    WORD,
+    Row,
+    function,
+)
+from cimlab.mock_hw.instruments.scpi import Number, ScpiError, Value
 from cimlab.mock_hw.instruments.smu import LINE, Smu, clipped, decade, ohms
 from cimlab.mock_hw.instruments.status import Register
-
-NAN = 9.91e37
-"""What is answered for a quantity that was not measured."""
-_WORD = {"voltage": "VOLTage", "current": "CURRent", "resistance": "RESistance"}
-_SHORT = {"VOLT": "voltage", "CURR": "current", "RES": "resistance"}
-_RANGES = {"voltage": (0.2, 200.0), "current": (1e-6, 1.0), "resistance": (20.0, 200e6)}
-_TOP = {"voltage": 210.0, "current": 1.05}
-_RESET = {"voltage": 21.0, "current": 1.05e-4, "resistance": 2.1e5}
-_AUTO_OHMS = {
-    20.0: 0.1,
-    200.0: 0.01,
-    2e3: 1e-3,
-    2e4: 1e-4,
-    2e5: 1e-5,
-    2e6: 1e-6,
-    2e7: 1e-6,
-    2e8: 1e-7,
-}
-"""Test current of each range in automatic resistance mode, A."""
-_ELEMENT = Choice("VOLTage", "CURRent", "RESistance", "TIME", "STATus")
-_ORDER = ("VOLT", "CURR", "RES", "TIME", "STAT")
-OVERFLOWN, COMPLIANCE, V_MEASURED, I_MEASURED, R_MEASURED, V_SOURCE, I_SOURCE = (
-    1 << 0,
-    1 << 3,
-    1 << 11,
-    1 << 12,
-    1 << 13,
-    1 << 14,
-    1 << 15,
-)
-BUFFER_FULL = 512
-Row = tuple[float, float, float, float, float]
-
-
-def _sense(quantity: str) -> list[Setting]:
-    word, (_, high) = f"[:SENSe]:{_WORD[quantity]}", _RANGES[quantity]
-    low, first = (0.0 if quantity == "resistance" else -1.05 * high), _RESET[quantity]
-    settings = [
-        setting(
-            f"{quantity}.range", Number(low, 1.05 * high, first), first, f"{word}:RANGe[:UPPer]"
-        ),
-        setting(f"{quantity}.auto", Boolean(), True, f"{word}:RANGe:AUTO"),
-    ]
-    if quantity in _TOP:
-        top = _TOP[quantity]
-        kind = Number(-top, top, first)
-        settings.append(
-            setting(f"{quantity}.limit", kind, first, f"{word}[:DC]:PROTection[:LEVel]")
-        )
-    return settings
-
-
-def _source(quantity: str) -> list[Setting]:
-    word, top, high = f"SOURce:{_WORD[quantity]}", _TOP[quantity], _RANGES[quantity][1]
-    level = Number(-top, top, 0)
-    amplitudes = (f"{word}[:LEVel][:IMMediate][:AMPLitude]", f"{word}[:LEVel]:TRIGgered")
-    return [
-        setting(f"source.{quantity}.level", level, 0.0, amplitudes[0]),
-        setting(
-            f"source.{quantity}.range",
-            Number(-1.05 * high, 1.05 * high, _RESET[quantity]),
-            _RESET[quantity],
-            f"{word}:RANGe",
-        ),
-        setting(f"source.{quantity}.auto", Boolean(), True, f"{word}:RANGe:AUTO"),
-        setting(f"source.{quantity}.mode", Choice("FIXed", "LIST", "SWEep"), "FIX", f"{word}:MODE"),
-        setting(f"source.{quantity}.start", level, 0.0, f"{word}:STARt"),
-        setting(f"source.{quantity}.stop", level, 0.0, f"{word}:STOP"),
-        setting(f"source.{quantity}.step", level, 0.0, f"{word}:STEP"),
-    ]
-
-
-def _trigger() -> list[Setting]:
-    count = Integer(1, 2500, 1)
-    lines = Integer(1, 4, 1)
-    return [
-        setting("count", count, 1, "TRIGger[:SEQuence]:COUNt"),
-        setting("arm.count", count, 1, "ARM[:SEQuence][:LAYer]:COUNt"),
-        setting("trigger.delay", Number(0, 999.9999, 0), 0.0, "TRIGger:DELay"),
-        setting("trigger.source", Choice("IMMediate", "TLINk"), "IMM", "TRIGger:SOURce"),
-        setting(
-            "trigger.output", Choice("SOURce", "DELay", "SENSe", "NONE"), "NONE", "TRIGger:OUTPut"
-        ),
-        setting("trigger.in", lines, 1, "TRIGger:ILINe"),
-        setting("trigger.out", lines, 2, "TRIGger:OLINe"),
-        setting("arm.timer", Number(0.001, 99999.99, 0.1), 0.1, "ARM:TIMer"),
-        setting(
-            "arm.source",
-            Choice("IMMediate", "TLINk", "TIMer", "MANual", "BUS", "NSTest", "PSTest", "BSTest"),
-            "IMM",
-            "ARM:SOURce",
-        ),
-        setting("arm.output", Choice("TENTer", "TEXit", "NONE"), "NONE", "ARM:OUTPut"),
-        setting("arm.in", lines, 1, "ARM:ILINe"),
-        setting("arm.out", lines, 2, "ARM:OLINe"),
-    ]
 
 
 class Keithley2400(ScpiEmulator):
@@ -123,43 +48,7 @@ class Keithley2400(ScpiEmulator):
     identity: ClassVar[str] = (
         "KEITHLEY INSTRUMENTS INC.,MODEL 2400,1234567,C33   Mar 31 2015 09:32:39/A02  /K/J"
     )
-    settings: ClassVar[tuple[Setting, ...]] = (
-        *(s for q in _WORD for s in _sense(q)),
-        *(s for q in _TOP for s in _source(q)),
-        *_trigger(),
-        setting(
-            "nplc", Number(0.01, 10, 1), 1.0, *(f"[:SENSe]:{w}:NPLCycles" for w in _WORD.values())
-        ),
-        setting("concurrent", Boolean(), True, "[:SENSe]:FUNCtion:CONCurrent"),
-        setting("ohms", Choice("AUTO", "MANual"), "AUTO", "[:SENSe]:RESistance:MODE"),
-        setting("filter", Boolean(), False, "[:SENSe]:AVERage[:STATe]"),
-        setting("filtered", Integer(1, 100, 10), 10, "[:SENSe]:AVERage:COUNt"),
-        setting("filter_type", Choice("REPeat", "MOVing"), "REP", "[:SENSe]:AVERage:TCONtrol"),
-        setting("source", Choice("VOLTage", "CURRent", "MEMory"), "VOLT", "SOURce:FUNCtion[:MODE]"),
-        setting("delay", Number(0, 999.9999, 0.001), 0.001, "SOURce:DELay"),
-        setting("auto_delay", Boolean(), True, "SOURce:DELay:AUTO"),
-        setting("clear", Boolean(), False, "SOURce:CLEar:AUTO"),
-        setting("points", Integer(1, 2500, 2500), 2500, "SOURce:SWEep:POINts"),
-        setting("spacing", Choice("LINear", "LOGarithmic"), "LIN", "SOURce:SWEep:SPACing"),
-        setting("output", Boolean(), False, "OUTPut[:STATe]"),
-        setting("off", Choice("NORMal", "ZERO", "HIMPedance", "GUARd"), "NORM", "OUTPut:SMODe"),
-        setting("terminals", Choice("FRONt", "REAR"), "FRON", "ROUTe:TERMinals"),
-        setting("wires", Boolean(), False, "SYSTem:RSENse"),
-        setting("zero", Choice("0", "1", "ONCE", "ON", "OFF"), "1", "SYSTem:AZERo[:STATe]"),
-        setting("line", Integer(50, 60, 50), int(LINE), "SYSTem:LFRequency"),
-        setting("auto_line", Boolean(), True, "SYSTem:LFRequency:AUTO"),
-        setting("display", Boolean(), True, "DISPlay:ENABle"),
-        setting("size", Integer(1, 2500, 100), 100, "TRACe:POINts"),
-        setting("feed", Choice("SENSe", "SENSe1", "CALCulate", "CALCulate2"), "SENS", "TRACe:FEED"),
-        setting("store", Choice("NEXT", "NEVer"), "NEV", "TRACe:FEED:CONTrol"),
-        setting("format", Choice("ASCii", "REAL", "SREal"), "ASC", "FORMat[:DATA]"),
-        setting(
-            "statistic",
-            Choice("MEAN", "SDEViation", "MAXimum", "MINimum", "PKPK"),
-            "MEAN",
-            "CALCulate3:FORMat",
-        ),
-    )
+    settings: ClassVar[tuple[Setting, ...]] = SETTINGS
 
     def __init__(self, bench: Bench) -> None:
         self._smu = Smu(bench)
@@ -171,7 +60,7 @@ class Keithley2400(ScpiEmulator):
         """*RST: 0 V, output off, current measured; *RST keeps the trace buffer."""
         super().reset()
         self._functions = {"current"}
-        self._elements = list(_ORDER)
+        self._elements = list(ORDER)
         self._lists: dict[str, list[float]] = {"voltage": [0.0], "current": [0.0]}
         self._rows: list[Row] = []
         self._trace: list[Row] = []
@@ -188,7 +77,7 @@ class Keithley2400(ScpiEmulator):
         """Ranges that are set end autoranging; levels and compliances act at once."""
         root = key.rpartition(".")[0]
         if key.endswith(".range"):
-            low, high = _RANGES[root.rpartition(".")[2]]
+            low, high = RANGES[root.rpartition(".")[2]]
             self.put(f"{root}.auto", False)
             self.put(key, 1.05 * decade(self.get(key), low, high))
         elif key.endswith(".limit"):
@@ -236,7 +125,7 @@ class Keithley2400(ScpiEmulator):
             return smu.measure(seconds)
         top = self.get("resistance.range") / 1.05
         smu.volts, smu.v_limit, sample = False, 21.0, Sample(0.0, 0.0, False)
-        for ohm, test in _AUTO_OHMS.items():
+        for ohm, test in AUTO_OHMS.items():
             if self.get("resistance.auto") or ohm > 0.99 * top:
                 smu.i = test
                 sample = smu.measure(seconds)
@@ -248,7 +137,7 @@ class Keithley2400(ScpiEmulator):
 
     def _reading(self, quantity: str, value: float) -> float:
         full = (
-            _RANGES[quantity][1] if self.get(f"{quantity}.auto") else self.get(f"{quantity}.range")
+            RANGES[quantity][1] if self.get(f"{quantity}.auto") else self.get(f"{quantity}.range")
         )
         return clipped(value, full / (1.0 if self.get(f"{quantity}.auto") else 1.05))
 
@@ -258,7 +147,7 @@ class Keithley2400(ScpiEmulator):
             raise ScpiError(803, "Not permitted with OUTPUT off")
         self.put("output", True)
         self._rows = []
-        quantity = _SHORT.get(self.get("source"), "voltage")
+        quantity = SHORT.get(self.get("source"), "voltage")
         levels = self._levels(quantity)
         for k in range(self.get("count") * self.get("arm.count")):
             if levels:
@@ -298,7 +187,7 @@ class Keithley2400(ScpiEmulator):
     def _show(self, rows: Sequence[Row]) -> str:
         if not rows:
             raise ScpiError(-230, "Data corrupt or stale")
-        kept = [k for k, name in enumerate(_ORDER) if name in self._elements]
+        kept = [k for k, name in enumerate(ORDER) if name in self._elements]
         return ",".join(f"{row[k]:+.6E}" for row in rows for k in kept)
 
     @command("READ?")
@@ -359,7 +248,7 @@ class Keithley2400(ScpiEmulator):
     @command("[:SENSe]:FUNCtion[:ON]")
     def _set_functions(self, given: Sequence[str]) -> None:
         scpi.arguments(given, 1, 3)
-        names = [_function(text) for text in given]
+        names = [function(text) for text in given]
         self._functions = self._functions | set(names) if self.get("concurrent") else {names[-1]}
         if not self.get("concurrent") and len(names) > 1:
             raise ScpiError(*scpi.CONFLICT)
@@ -371,11 +260,11 @@ class Keithley2400(ScpiEmulator):
 
     @command("[:SENSe]:FUNCtion:OFF")
     def _drop_functions(self, given: Sequence[str]) -> None:
-        self._functions -= {_function(text) for text in given}
+        self._functions -= {function(text) for text in given}
 
     @command("[:SENSe]:FUNCtion[:ON]:ALL")
     def _all_functions(self, given: Sequence[str]) -> None:
-        self._functions = set(_WORD)
+        self._functions = set(WORD)
 
     @command("[:SENSe]:FUNCtion:OFF:ALL")
     def _no_functions(self, given: Sequence[str]) -> None:
@@ -390,11 +279,11 @@ class Keithley2400(ScpiEmulator):
     @command("FORMat:ELEMents[:SENSe]")
     def _set_elements(self, given: Sequence[str]) -> None:
         scpi.arguments(given, 1, 5)
-        self._elements = [str(_ELEMENT.parse(text)) for text in given]
+        self._elements = [str(ELEMENT.parse(text)) for text in given]
 
     @command("FORMat:ELEMents[:SENSe]?")
     def _get_elements(self, given: Sequence[str]) -> str:
-        return ",".join(name for name in _ORDER if name in self._elements)
+        return ",".join(name for name in ORDER if name in self._elements)
 
     @command("SOURce:LIST:VOLTage")
     def _volt_list(self, given: Sequence[str]) -> None:
@@ -414,7 +303,7 @@ class Keithley2400(ScpiEmulator):
 
     def _set_list(self, quantity: str, given: Sequence[str], before: list[float]) -> None:
         scpi.arguments(given, 1, 100)
-        kind = Number(-_TOP[quantity], _TOP[quantity], 0)
+        kind = Number(-TOP[quantity], TOP[quantity], 0)
         levels = before + [kind.parse(text) for text in given]
         if len(levels) > 2500:
             raise ScpiError(*scpi.TOO_MANY)
@@ -449,7 +338,7 @@ class Keithley2400(ScpiEmulator):
             "PKPK": lambda x: max(x) - min(x),
         }
         fold = folds[self.get("statistic")]
-        kept = [k for k, name in enumerate(_ORDER[:3]) if name in self._elements]
+        kept = [k for k, name in enumerate(ORDER[:3]) if name in self._elements]
         return ",".join(f"{fold([row[k] for row in self._trace]):+.6E}" for k in kept)
 
     @command("STATus:MEASurement[:EVENt]?")
@@ -474,9 +363,3 @@ class Keithley2400(ScpiEmulator):
     )
     def _nothing(self, given: Sequence[str]) -> None:
         """Nothing is going on when a command is read; nobody hears the rest."""
-
-
-def _function(text: str) -> str:
-    """The quantity of a quoted function name such as "VOLT:DC"."""
-    kind = Choice(*_WORD.values(), *(f"{w}:DC" for w in _WORD.values()), quoted=True)
-    return _SHORT[str(kind.parse(text)).removesuffix(":DC")]

@@ -8,162 +8,31 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from cimlab.mock_hw.instruments import scpi
 from cimlab.mock_hw.instruments.bench import Bench
-from cimlab.mock_hw.instruments.emulator import ScpiEmulator, Setting, command, setting
-from cimlab.mock_hw.instruments.scpi import Boolean, Choice, Integer, Kind, Number, ScpiError, Value
+from cimlab.mock_hw.instruments.emulator import ScpiEmulator, Setting, command
+from cimlab.mock_hw.instruments.keithley2450_tables import (
+    LEVELS,
+    RANGES,
+    SETTINGS,
+    SHORT,
+    UNIT,
+    Record,
+    buffer_and_elements,
+)
+from cimlab.mock_hw.instruments.scpi import Boolean, Integer, Number, ScpiError, Value
 from cimlab.mock_hw.instruments.smu import LINE, Smu, clipped, decade, ohms
-
-QUANTITIES = ("voltage", "current", "resistance")
-_WORD = {"voltage": "VOLTage", "current": "CURRent", "resistance": "RESistance"}
-_SHORT = {"VOLT": "voltage", "CURR": "current", "RES": "resistance"}
-_UNIT = {"voltage": "Volt DC", "current": "Amp DC", "resistance": "Ohm"}
-_RANGES = {
-    "voltage": (0.02, 200.0, 0.02),
-    "current": (1e-8, 1.0, 1e-8),
-    "resistance": (2.0, 200e6, 2e5),
-}
-_LEVELS = {"voltage": 210.0, "current": 1.05}
-_ELEMENTS = {
-    "READing": "reading",
-    "SOURce": "source",
-    "RELative": "time",
-    "STATus": "status",
-    "SOURSTATus": "source_status",
-    "UNIT": "unit",
-    "SOURUNIT": "source_unit",
-    "FORMatted": "formatted",
-    "SOURFORMatted": "source_formatted",
-    "SEConds": "seconds",
-    "FRACtional": "fraction",
-    "DATE": "date",
-    "TIME": "clock",
-    "TSTamp": "stamp",
-}
-_ELEMENT = Choice(*_ELEMENTS)
-_BY_SHORT = {"".join(c for c in k if not c.islower()): v for k, v in _ELEMENTS.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One line of a reading buffer."""
-
-    reading: float
-    source: float
-    time: float
-    unit: str
-    source_unit: str
-    limited: bool
-
-    def show(self, element: str) -> str:
-        """One element, as FETCh? and TRACe:DATA? answer it."""
-        seconds = int(self.time)
-        texts = {
-            "reading": f"{self.reading:.6E}",
-            "source": f"{self.source:.6E}",
-            "time": f"{self.time:.6f}",
-            "status": "0",
-            "source_status": "8" if self.limited else "0",
-            "unit": self.unit,
-            "source_unit": self.source_unit,
-            "formatted": f"{self.reading:.6E} {self.unit}",
-            "source_formatted": f"{self.source:.6E} {self.source_unit}",
-            "seconds": str(seconds),
-            "fraction": f"{self.time - seconds:.6f}",
-            "date": "01/01/2024",
-            "clock": f"00:00:{seconds % 60:02d}",
-            "stamp": f"01/01/2024 00:00:{seconds % 60:02d}.000000000",
-        }
-        return texts[element]
-
-
-def _sense(quantity: str) -> list[Setting]:
-    """The settings of one measurement function."""
-    word, (low, high, first) = f"[:SENSe]:{_WORD[quantity]}", _RANGES[quantity]
-    if quantity != "resistance":
-        word += "[:DC]"
-
-    def one(key: str, kind: Kind, default: Value, tail: str, count: int = 1) -> Setting:
-        return setting(f"{quantity}.{key}", kind, default, f"{word}{tail}", count=count)
-
-    return [
-        one("range", Number(0.0, 1.05 * high, first), first, ":RANGe[:UPPer]"),
-        one("auto", Boolean(), True, ":RANGe:AUTO"),
-        one("low", Number(low, high, low), low, ":RANGe:AUTO:LLIMit"),
-        one("nplc", Number(0.01, 10, 1), 1.0, ":NPLCycles"),
-        one("wires", Boolean(), False, ":RSENse"),
-        one("zero", Boolean(), True, ":AZERo[:STATe]"),
-        one("filter", Boolean(), False, ":AVERage[:STATe]"),
-        one("filtered", Integer(1, 100, 10), 10, ":AVERage:COUNt"),
-        one("filter_type", Choice("REPeat", "MOVing"), "REP", ":AVERage:TCONtrol"),
-        one("user_delay", Number(0, 1e4, 0), 0.0, ":DELay:USER<n>", count=5),
-    ]
-
-
-def _source(quantity: str) -> list[Setting]:
-    """The settings of one source function."""
-    word, top = f"SOURce:{_WORD[quantity]}", _LEVELS[quantity]
-    first = _RANGES[quantity][2]
-    limit, limit_range, limit_default = {
-        "voltage": (":ILIMit[:LEVel]", (1e-9, 1.05), 1.05e-4),
-        "current": (":VLIMit[:LEVel]", (0.02, 210.0), 21.0),
-    }[quantity]
-
-    def one(key: str, kind: Kind, default: Value, tail: str, count: int = 1) -> Setting:
-        return setting(f"source.{quantity}.{key}", kind, default, f"{word}{tail}", count=count)
-
-    return [
-        one("level", Number(-top, top, 0), 0.0, "[:LEVel][:IMMediate][:AMPLitude]"),
-        one("range", Number(-top, top, first), first, ":RANGe"),
-        one("auto", Boolean(), True, ":RANGe:AUTO"),
-        one("limit", Number(*limit_range, limit_default), limit_default, limit),
-        one("delay", Number(0, 1e4, 0), 0.0, ":DELay"),
-        one("auto_delay", Boolean(), True, ":DELay:AUTO"),
-        one("user_delay", Number(0, 1e4, 0), 0.0, ":DELay:USER<n>", count=5),
-        one("read_back", Boolean(), True, ":READ:BACK"),
-        one("high_c", Boolean(), False, ":HIGH:CAPacitance"),
-        setting(
-            f"off.{quantity}",
-            Choice("NORMal", "ZERO", "HIMPedance", "GUARd"),
-            "NORM",
-            f"OUTPut:{_WORD[quantity]}:SMODe",
-        ),
-    ]
 
 
 class Keithley2450(ScpiEmulator):
     """See the module."""
 
     identity: ClassVar[str] = "KEITHLEY INSTRUMENTS,MODEL 2450,04412345,1.7.12b"
-    settings: ClassVar[tuple[Setting, ...]] = (
-        *(s for q in QUANTITIES for s in _sense(q)),
-        *(s for q in ("voltage", "current") for s in _source(q)),
-        setting(
-            "sense",
-            Choice(
-                "VOLTage",
-                "CURRent",
-                "RESistance",
-                "VOLTage:DC",
-                "CURRent:DC",
-                quoted=True,
-                answers={"VOLT": "VOLT:DC", "CURR": "CURR:DC"},
-            ),
-            "CURR",
-            "[:SENSe]:FUNCtion[:ON]",
-        ),
-        setting("source", Choice("VOLTage", "CURRent"), "VOLT", "SOURce:FUNCtion[:MODE]"),
-        setting("output", Boolean(), False, "OUTPut[:STATe]"),
-        setting("count", Integer(1, 300000, 1), 1, "[:SENSe]:COUNt"),
-        setting("terminals", Choice("FRONt", "REAR"), "FRON", "ROUTe:TERMinals"),
-        setting("format", Choice("ASCii", "REAL", "SREal"), "ASC", "FORMat[:DATA]"),
-        setting("precision", Integer(0, 16, 0), 0, "FORMat:ASCii:PRECision"),
-    )
+    settings: ClassVar[tuple[Setting, ...]] = SETTINGS
 
     def __init__(self, bench: Bench) -> None:
         self._smu = Smu(bench)
@@ -193,11 +62,11 @@ class Keithley2450(ScpiEmulator):
             self.put("sense", str(self.get("sense")).removesuffix(":DC"))
         elif key.endswith(".range"):
             self.put(f"{root}.auto", False)
-            self.put(key, decade(self.get(key), *_RANGES[root.rpartition(".")[2]][:2]))
+            self.put(key, decade(self.get(key), *RANGES[root.rpartition(".")[2]][:2]))
         elif key.endswith(".delay"):
             self.put(f"{root}.auto_delay", False)
         elif key.endswith(".level") and self.get(f"{root}.auto"):
-            ranges = _RANGES[root.rpartition(".")[2]]
+            ranges = RANGES[root.rpartition(".")[2]]
             self.put(f"{root}.range", decade(self.get(key), *ranges[:2]))
         if key in ("output", "source") or key.startswith("source."):
             if key == "source":
@@ -215,13 +84,13 @@ class Keithley2450(ScpiEmulator):
 
     def _measure(self, buffer: str, source: float | None = None) -> Record:
         """One reading with the function in force, stored."""
-        quantity = _SHORT[self.get("sense")]
+        quantity = SHORT[self.get("sense")]
         sample = self._smu.measure(self.get(f"{quantity}.nplc") / LINE)
         value = {"voltage": sample.v, "current": sample.i}.get(quantity)
         if value is None:
             value = ohms(sample)
         if self.get(f"{quantity}.auto"):
-            self.put(f"{quantity}.range", decade(value, *_RANGES[quantity][:2]))
+            self.put(f"{quantity}.range", decade(value, *RANGES[quantity][:2]))
         value = clipped(value, self.get(f"{quantity}.range"))
         volts = self._smu.volts
         if source is None:
@@ -230,7 +99,7 @@ class Keithley2450(ScpiEmulator):
             value,
             source,
             self.bench.clock.now() - self._start,
-            _UNIT[quantity],
+            UNIT[quantity],
             "Volt DC" if volts else "Amp DC",
             sample.limited,
         )
@@ -254,7 +123,7 @@ class Keithley2450(ScpiEmulator):
 
     @command("READ?", "MEASure[:DC]?")
     def _read(self, given: Sequence[str]) -> str:
-        name, elements = _buffer_and_elements(given)
+        name, elements = buffer_and_elements(given)
         for _ in range(self.get("count")):
             record = self._measure(name)
         return ",".join(record.show(e) for e in elements)
@@ -276,7 +145,7 @@ class Keithley2450(ScpiEmulator):
 
     @command("FETCh?")
     def _fetch(self, given: Sequence[str]) -> str:
-        name, elements = _buffer_and_elements(given)
+        name, elements = buffer_and_elements(given)
         kept = self._buffer(name)
         if not kept:
             raise ScpiError(-230, "Data corrupt or stale")
@@ -284,7 +153,7 @@ class Keithley2450(ScpiEmulator):
 
     @command("TRACe:TRIGger")
     def _trigger(self, given: Sequence[str]) -> None:
-        name, _ = _buffer_and_elements(given)
+        name, _ = buffer_and_elements(given)
         for _ in range(self.get("count")):
             self._measure(name)
 
@@ -306,29 +175,29 @@ class Keithley2450(ScpiEmulator):
 
     @command("TRACe:CLEar")
     def _clear_buffer(self, given: Sequence[str]) -> None:
-        self._buffer(_buffer_and_elements(given)[0]).clear()
+        self._buffer(buffer_and_elements(given)[0]).clear()
 
     @command("TRACe:POINts?")
     def _size(self, given: Sequence[str]) -> str:
-        name = _buffer_and_elements(given)[0]
+        name = buffer_and_elements(given)[0]
         self._buffer(name)
         return str(self._sizes[name])
 
     @command("TRACe:POINts")
     def _set_size(self, given: Sequence[str]) -> None:
         scpi.arguments(given, 1, 2)
-        name = _buffer_and_elements(given[1:])[0]
+        name = buffer_and_elements(given[1:])[0]
         self._buffer(name).clear()
         self._sizes[name] = Integer(1, 6_875_000, 10).parse(given[0])
 
     @command("TRACe:ACTual?")
     def _filled(self, given: Sequence[str]) -> str:
-        return str(len(self._buffer(_buffer_and_elements(given)[0])))
+        return str(len(self._buffer(buffer_and_elements(given)[0])))
 
     @command("TRACe:DATA?")
     def _data(self, given: Sequence[str]) -> str:
         scpi.arguments(given, 2, 99)
-        name, elements = _buffer_and_elements(given[2:])
+        name, elements = buffer_and_elements(given[2:])
         kept = self._buffer(name)
         first, last = (round(scpi.number(text)) for text in given[:2])
         if not 1 <= first <= last <= len(kept):
@@ -352,7 +221,7 @@ class Keithley2450(ScpiEmulator):
         return f"{min(self._readings(given)):.6E}"
 
     def _readings(self, given: Sequence[str]) -> list[float]:
-        kept = self._buffer(_buffer_and_elements(given)[0])
+        kept = self._buffer(buffer_and_elements(given)[0])
         if len(kept) < 2:
             raise ScpiError(-230, "Data corrupt or stale")
         return [record.reading for record in kept]
@@ -370,7 +239,7 @@ class Keithley2450(ScpiEmulator):
     @command("SOURce:LIST:VOLTage:APPend", "SOURce:LIST:CURRent:APPend")
     def _append(self, given: Sequence[str]) -> None:
         scpi.arguments(given, 1, 100)
-        top = _LEVELS[self._quantity]
+        top = LEVELS[self._quantity]
         kind = Number(-top, top, 0)
         self._lists[self._quantity] += [kind.parse(text) for text in given]
 
@@ -380,13 +249,13 @@ class Keithley2450(ScpiEmulator):
 
     @property
     def _quantity(self) -> str:
-        return _SHORT[self.get("source")]
+        return SHORT[self.get("source")]
 
     @command("SOURce:SWEep:VOLTage:LINear", "SOURce:SWEep:CURRent:LINear")
     def _linear(self, given: Sequence[str]) -> None:
         scpi.arguments(given, 3, 9)
         texts = (*given, *("0", "1", "AUTO", "ON", "OFF", "'defbuffer1'")[len(given) - 3 :])
-        top = _LEVELS[self._quantity]
+        top = LEVELS[self._quantity]
         level = Number(-top, top, 0)
         points = np.linspace(
             level.parse(texts[0]), level.parse(texts[1]), Integer(2, 10**6, 2).parse(texts[2])
@@ -445,11 +314,3 @@ class Keithley2450(ScpiEmulator):
     def show_error(self, code: int, text: str) -> str:
         """Keithley adds the event's type and time."""
         return f'{code},"{text};{1 if code else 0};2024/01/01 00:00:00.000"'
-
-
-def _buffer_and_elements(given: Sequence[str]) -> tuple[str, list[str]]:
-    """The optional buffer name and buffer elements of a query."""
-    if not given:
-        return "defbuffer1", ["reading"]
-    names = [_BY_SHORT[str(_ELEMENT.parse(text))] for text in given[1:]]
-    return scpi.unquoted(given[0]), names or ["reading"]
