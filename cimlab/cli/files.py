@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,8 @@ _HEAD = "tile,row,column,current_A,conductance_S,saturated"
 
 
 def run_file(kind: str) -> Path:
-    """A name for a new run: its kind and the time."""
-    return Path("runs") / f"{kind}-{datetime.now(UTC):%Y%m%d-%H%M%S}.h5"
+    """A name for a new run: its kind, the time, and the process, as several may start at once."""
+    return Path("runs") / f"{kind}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.h5"
 
 
 def station_facts(station: Station) -> dict[str, Any]:
