@@ -81,6 +81,8 @@ def adc_range(
 ) -> tuple[float, ...]:
     """Fit the VMM full scale of some tiles, and configure the array with it.
 
+    A tile whose outputs are all zero keeps its range: a layer may fall silent in mid-training.
+
     Args:
         array: The array; the ranges of other tiles stay.
         tiles: The tiles of the products, in their order.
@@ -91,7 +93,7 @@ def adc_range(
         Full scale of the given tiles, A.
 
     Raises:
-        ConfigError: A tile's outputs are all zero, or clip at every range.
+        ConfigError: A tile's outputs clip at every range.
     """
     plan = plan or RangePlan()
     chosen = list(tiles)
@@ -101,11 +103,10 @@ def adc_range(
             ranges = np.asarray(array.converters.i_vmm)
             clips = product.saturated.mean(axis=(1, 2)) > plan.clipped
             top = np.quantile(product.current, 1 - plan.clipped, axis=(1, 2)) * plan.headroom
-            if not (top > 0).all():
-                raise ConfigError("a tile's outputs are all zero: its range cannot be fitted")
+            silent = top <= 0
             # from a range far too large only a few codes were used: look again from closer
-            settled = ~clips & (top > 0.5 * ranges[chosen])
-            fitted = np.where(clips, 2 * ranges[chosen], top)
+            settled = silent | ~clips & (top > 0.5 * ranges[chosen])
+            fitted = np.where(silent, ranges[chosen], np.where(clips, 2 * ranges[chosen], top))
             ranges[chosen] = fitted
             array.configure(replace(array.converters, i_vmm=tuple(float(x) for x in ranges)))
             if settled.all():

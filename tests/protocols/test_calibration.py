@@ -50,11 +50,10 @@ class TestRange:
         ranges = adc_range(array, (1,), drive)
         assert array.converters.i_vmm == (123e-6, ranges[0])
 
-    def test_no_current_is_an_error(self):
+    def test_a_silent_tile_keeps_its_range(self):
         array = FakeArray()
-        with pytest.raises(ConfigError, match="all zero"):
-            adc_range(array, (0,), lambda: array.vmm(np.zeros((1, 9, 16))))
-        assert array.calls[-1] == "ground"
+        with_range(array, 7e-6)
+        assert adc_range(array, (0,), lambda: array.vmm(np.zeros((1, 9, 16)))) == (7e-6,)
 
     def test_a_converter_that_always_clips_is_an_error(self):
         array = FakeArray()
