@@ -71,14 +71,16 @@ def frames(folder: Path, seconds: float = 5.0) -> Result:
     for name, shape in {"1x256x256": (1, 256, 256), "8x64x64": (8, 64, 64)}.items():
         target = window(folder)
         snapshots = letters(shape, 40)
-        painted = _count_paints(target.map.grid)
+        counts = [_count_paints(view) for view in (target.map.grid, target.training.plots)]
         for snapshot in snapshots:
             draw(target, snapshot)
-        start, cpu, before, n = time.perf_counter(), time.process_time(), painted(), 0
+        before = [count() for count in counts]
+        start, cpu, n = time.perf_counter(), time.process_time(), 0
         while time.perf_counter() - start < seconds:
             draw(target, snapshots[n % len(snapshots)])
             n += 1
-        n = min(n, painted() - before)  # what was not painted does not count
+        # a frame counts if both were painted, the map and the curves
+        n = min(n, *(count() - old for count, old in zip(counts, before, strict=True)))
         result[name] = {
             "frames_per_second": round(n / (time.perf_counter() - start), 1),
             "frames_per_cpu_second": round(n / (time.process_time() - cpu), 1),

@@ -36,7 +36,6 @@ class Inspector(QWidget):
         self.view = pg.GraphicsLayoutWidget()
         self.view.setMinimumSize(240, 180)
         self.plot = self.view.addPlot(enableMenu=False)
-        self.plot.showGrid(x=True, y=True, alpha=0.25)
         for name in ("left", "bottom"):
             self.plot.getAxis(name).enableAutoSIPrefix(False)
         layout = QVBoxLayout(self)

@@ -1,8 +1,8 @@
 """The process that reads a run file for the window.
 
 A process, because HDF5 answers some damaged files by retrying for hours or by ending the program:
-the window then loses its reader, not its life. The reader looks at the file's time stamp a
-hundred times a second and reads only after a change, so a resting run costs nothing and a new
+the window then loses its reader, not its life. The reader looks at the file's time stamp some
+sixty times a second and reads only after a change, so a resting run costs nothing and a new
 map is on its way within some milliseconds. It takes no lock and never writes.
 """
 
@@ -22,12 +22,12 @@ from cimlab.gui.history import History
 from cimlab.gui.snapshot import Frame, Snapshot, thin
 from cimlab.records import RunReader, load
 
-PERIOD = 0.01
+PERIOD = 0.015
 """Seconds between two looks at the file's time stamp."""
 BEAT = 0.5
 """Seconds between two signs of life, at most."""
 _FRESH = 0.05  # a stamp this young may belong to more than one write: read again
-_IDLE = 1.0  # network file systems are late with stamps: read this often whatever they say
+_IDLE = 4.0  # network file systems are late with stamps: read this often whatever they say
 _PATIENCE = 3  # failures in a row before the window hears of them; a writer may just be busy
 
 _TROUBLE = (RecordError, OSError, RuntimeError, KeyError, ValueError)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from cimlab.gui.mappanel import clock
 from cimlab.gui.snapshot import Columns, Snapshot
@@ -45,6 +46,10 @@ class TrainPanel(QWidget):
         self.compare.setToolTip("draw another run's accuracy too, such as one of --mode fp32")
         self.pause.setToolTip("ask the run to pause after this batch (through RUN.h5.control)")
         self.stop.setToolTip("ask the run to store a checkpoint and end; --resume continues it")
+        self.fit = QCheckBox("Fit")
+        self.fit.setChecked(True)
+        self.fit.setToolTip("show all of the curves; zooming ends it")
+        self.fit.toggled.connect(lambda on: self._fit_all() if on else None)
         self.plots = pg.GraphicsLayoutWidget()
         self.plots.setMinimumSize(260, 340)
         self.plots.ci.layout.setSpacing(2)
@@ -77,9 +82,11 @@ class TrainPanel(QWidget):
         for name in ("left", "bottom"):
             plot.getAxis(name).enableAutoSIPrefix(False)
         plot.getAxis("bottom").setStyle(showValues=row == 3)
-        plot.showGrid(x=True, y=True, alpha=0.25)
-        plot.setClipToView(True)
-        plot.setDownsampling(auto=True, mode="peak")
+        # ranges are set in steps by _fit: an axis that is drawn anew for every batch, and a grid
+        # of half-transparent lines, cost more than the map
+        plot.disableAutoRange()
+        plot.hideButtons()
+        plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.fit.setChecked(False))
         if row:
             plot.setXLink(self.plots.getItem(0, 0))
         if row == 3:
@@ -90,6 +97,7 @@ class TrainPanel(QWidget):
         buttons = QHBoxLayout()
         for button in (self.pause, self.resume, self.stop, self.compare):
             buttons.addWidget(button)
+        buttons.addWidget(self.fit)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.summary)
@@ -120,6 +128,7 @@ class TrainPanel(QWidget):
         self._accuracy.setData(epoch, 100 * _column(epochs, "accuracy"))
         self._updates.setData(batch, _column(steps, "device_updates"))
         self._clipped.setData(batch, 100 * _column(steps, "saturated"))
+        self._fit_all()
 
     def _describe(self) -> None:
         self.summary.setText(describe(self._snapshot, time.time()))
@@ -128,10 +137,35 @@ class TrainPanel(QWidget):
         """Draw another run's accuracy."""
         epochs = snapshot.epochs
         self._baseline.setData(_column(epochs, "step"), 100 * _column(epochs, "accuracy"))
+        self._fit_all()
+
+    def _fit_all(self) -> None:
+        if not self.fit.isChecked():
+            return
+        for plot in self._axes:
+            drawn = [item.getOriginalDataset() for item in plot.listDataItems()]
+            views = zip(plot.viewRange(), (plot.setXRange, plot.setYRange), strict=True)
+            for k, (now, set_range) in enumerate(views):
+                values = [data[k] for data in drawn if data[k] is not None and len(data[k])]
+                wanted = better_range(np.concatenate(values), now) if values else None
+                if wanted is not None:
+                    set_range(*wanted, padding=0)
 
 
 def _column(columns: Columns, name: str) -> NDArray[np.float64]:
     return np.asarray(columns.get(name, ()), np.float64)
+
+
+def better_range(values: NDArray[np.float64], now: Sequence[float]) -> tuple[float, float] | None:
+    """A range for these values with room to grow; None while the present one will do."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return None
+    low, high = float(finite.min()), float(finite.max())
+    span = max(high - low, 1e-3 * abs(high), 1e-6)
+    if now[0] <= low and high <= now[1] and span > 0.5 * (now[1] - now[0]):
+        return None
+    return low - 0.05 * span, high + 0.2 * span
 
 
 def remaining(snapshot: Snapshot) -> float | None:

@@ -188,6 +188,7 @@ class Window(QMainWindow):
             self.addDockWidget(right, dock)
             self._docks[name] = dock
         self.tabifyDockWidget(self._docks["Training"], self._docks["Bench"])
+        self._docks["Training"].raise_()
         sized = [self._docks["Training"], self._docks["Cells"]]
         self.resizeDocks(sized, [430, 430], Qt.Orientation.Horizontal)
         self.resizeDocks(sized, [500, 300], Qt.Orientation.Vertical)

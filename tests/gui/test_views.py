@@ -10,7 +10,7 @@ from cimlab.gui.bench import summary
 from cimlab.gui.colours import DIVERGING, MAPS, Scale, auto_scale, table
 from cimlab.gui.quantity import QUANTITIES, STUCK_PULSES, Health, health
 from cimlab.gui.snapshot import Frame, Snapshot
-from cimlab.gui.trainpanel import describe, remaining
+from cimlab.gui.trainpanel import better_range, describe, remaining
 
 VALUES = arrays.arrays(np.float32, st.integers(1, 50), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -104,6 +104,15 @@ def test_the_time_left_is_judged_by_batches_then_by_epochs() -> None:
 def test_a_silent_run_is_said_to_be_silent() -> None:
     assert "nothing new" not in describe(_running(), now=1030.0)
     assert "nothing new for 0:05:00" in describe(_running(), now=1300.0)
+
+
+@given(arrays.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e5, 1e5)))
+def test_a_range_holds_its_values_and_has_room_to_grow(values: np.ndarray) -> None:
+    low, high = better_range(values, (7e5, 8e5))
+    assert low < values.min()
+    assert values.max() < high
+    assert better_range(values, (low, high)) is None
+    assert better_range(np.array([np.nan]), (0, 1)) is None
 
 
 def test_a_result_is_summarised_by_its_numbers_and_masks() -> None:
