@@ -14,6 +14,7 @@ DIVERGING = "CET-D1A"
 """For signed quantities: blue - light grey - red."""
 
 _SAMPLE = 8192  # cells looked at for the automatic range: enough for its percentiles
+_LEAST = 1e-30  # smaller numbers are zero: single precision divides no further
 _NOTHING = (32, 32, 32, 64)  # not read: a shade of the paper
 
 
@@ -72,7 +73,7 @@ def auto_scale(values: NDArray[np.float32], *, signed: bool, log: bool) -> Scale
     """Levels that leave out the lowest and the highest half percent; symmetric if signed."""
     flat = values.reshape(-1)
     sample = flat[:: max(1, flat.size // _SAMPLE)]
-    sample = np.sort(sample[np.isfinite(sample) & (sample > 0 if log else True)])
+    sample = np.sort(sample[np.isfinite(sample) & (sample > _LEAST if log else True)])
     if sample.size == 0:
         return Scale(0.1, 1.0, True) if log else Scale(0.0, 1.0)
     edge = sample.size // 200
@@ -80,6 +81,7 @@ def auto_scale(values: NDArray[np.float32], *, signed: bool, log: bool) -> Scale
     if signed:
         high = max(abs(low), abs(high), 1e-9)
         return Scale(-high, high)
-    if high <= low:
-        low, high = (low * 0.9, low * 1.1) if low > 0 else (low - 0.5, low + 0.5)
+    if high - low <= max(1e-6 * abs(high), _LEAST):  # all the same: colours to both sides
+        margin = 0.1 * abs(low) if abs(low) > _LEAST else 0.5
+        low, high = low - margin, high + margin
     return Scale(low, high, log)
