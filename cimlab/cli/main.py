@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from cimlab.core.errors import BoardError, CimError, InstrumentError, LinkError
 
-from . import board, chip, data, demo, gui, runs, train
+from . import board, chip, cost, data, demo, gui, runs, train
 from .console import console, start_logging
 
 INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
@@ -78,6 +78,7 @@ _group("train", "Train a network with its forward VMMs on the array.", lenet=tra
 app.command("program")(chip.program)
 app.command("read")(chip.read)
 app.command("info")(chip.info)
+app.command("plan-cost")(cost.plan_cost)
 app.command("gui")(gui.gui)
 _group("mock", "Emulated hardware behind real links.", board=board.board)
 _group("data", "Data sets.", fetch=data.fetch)
