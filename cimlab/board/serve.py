@@ -153,7 +153,9 @@ class _Channel:
             data = self.line.read()
             if not data:
                 raise ConnectionResetError("the host closed it")
-            self._send(self._connection.receive(data, now))
+            # an answer leaves at once, while the next request is being worked on
+            for piece in _pieces(data):
+                self._send(self._connection.receive(piece, now))
 
     def poll(self, now: float) -> None:
         """Time passed."""
@@ -166,6 +168,15 @@ class _Channel:
             with contextlib.suppress(BlockingIOError), memoryview(self._unsent) as view:
                 sent = self.line.write(view)
             del self._unsent[:sent]
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Bytes cut behind every end of a frame (0x00)."""
+    start = 0
+    while start < len(data):
+        end = data.find(0, start) + 1 or len(data)
+        yield data[start:end]
+        start = end
 
 
 def serve(

@@ -33,6 +33,8 @@ from cimlab.wire.messages import Configure
 
 # the most bytes a cell takes in a request or an answer, and an allowance for the fixed fields
 _PULSE_BYTES, _JOB_BYTES, _COUNTER_BYTES, _HEAD = 8, 13, 4, 600
+PIPELINED = 1 << 17
+"""Bytes of a VMM's answer beyond which it is cut: a millisecond's work at either end."""
 
 
 class SocArray(ArrayBase):
@@ -260,13 +262,16 @@ class SocArray(ArrayBase):
         return scaling.product(out, self._converters, window, self._spec.adc_bits)
 
     def _batches(self, batch: int, bytes_out: int, bytes_in: int) -> Iterator[slice]:
-        """Cut a batch so that each part's request and answer fit a frame."""
+        """Cut a batch so that each part's request and answer fit a frame, and overlap in time."""
         largest = max(bytes_out, bytes_in, 1)
-        most = (self._link.payload_max - _HEAD - 2 * self._spec.tiles) * batch // largest
+        room = self._link.payload_max - _HEAD - 2 * self._spec.tiles
+        most = room * batch // largest
         if batch and most < 1:
             raise ConfigError(
                 f"one vector needs {math.ceil(largest / batch)} bytes, the board's frames carry "
                 f"{self._link.payload_max}"
             )
-        for start in range(0, batch, max(most, 1)):
+        # smaller parts than need be: the board works on one while the last is under way
+        most = max(min(most, PIPELINED * batch // largest), 1)
+        for start in range(0, batch, most):
             yield slice(start, min(start + most, batch))
