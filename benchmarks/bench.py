@@ -8,6 +8,8 @@ python benchmarks/bench.py vmm --threads 2
 from __future__ import annotations
 
 import array_speed
+import link_speed
+import scale
 import training_speed
 from harness import main
 
@@ -19,5 +21,11 @@ if __name__ == "__main__":
             "update": array_speed.update,
             "tcp": training_speed.over_tcp,
             "recording": training_speed.recording,
+            "bytes": link_speed.step_bytes,
+            "transactions": link_speed.transactions,
+            "busy": link_speed.busy,
+            "programming": scale.programming,
+            "growth": scale.growth,
+            "help": scale.start_up,
         }
     )
