@@ -34,7 +34,7 @@ def same_bits(a: Path, b: Path) -> bool:
     """Whether two run files hold the same conductance maps, pulse counts and accuracies."""
     with h5py.File(a, swmr=True) as one, h5py.File(b, swmr=True) as two:
         names = ["maps/current", "maps/pulses", "epochs/accuracy", "epochs/loss"]
-        return all(np.array_equal(one[name][()], two[name][()]) for name in names)
+        return all(np.array_equal(one[name][()], two[name][()], equal_nan=True) for name in names)
 
 
 def seconds(run: dict[str, object]) -> float:
