@@ -30,7 +30,9 @@ def demo(
 
     log.info(_INTRODUCTION)
     file = out / files.run_file("demo").name
-    data = training.start_run(training.recipe({"epochs": 3}), "mock:", file)
+    data = training.start_run(
+        training.recipe({"epochs": 3, "threshold": 0.15}, "tuned"), "mock:", file
+    )
     with records.load(file) as run:
         data["figures"] = runs.draw(run, out)
     curves, maps = data["figures"]
