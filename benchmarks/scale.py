@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from harness import Row, interleaved
 
-from cimlab.protocols import Ispp, program
+from cimlab.protocols import Ispp, WriteVerify, program
 from cimlab.rig import open_array
 
 CELLS = 22_330_000
@@ -27,8 +27,8 @@ def programming(quick: bool) -> Iterator[Row]:
     with open_array(f"model:?tiles={tiles}&rows=256&cols=64") as array:
         cells = np.arange(array.spec.size)
         target = np.random.default_rng(0).uniform(0.82e-6, 3.29e-6, cells.size)
-        program(array, Ispp.precise(), cells[:16], target[:16])
-        plan = Ispp(averages=1, tol=0.4e-6)
+        plan = WriteVerify()
+        program(array, plan, cells[:16], target[:16])
         start, cpu = time.perf_counter(), time.process_time()
         done = program(array, plan, cells, target)
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
