@@ -187,7 +187,7 @@ ROWS = {
         "LinkError, and `--resume` finishes the run",
         "-",
         "-",
-        "pytest -q tests/cli/test_train.py tests/mock_hw/test_board.py -k killed",
+        "pytest -q -m 'slow or not slow' tests/cli/test_train.py tests/mock_hw/test_board.py -k killed",
         _said,
     ),
 }
