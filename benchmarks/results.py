@@ -187,7 +187,8 @@ ROWS = {
         "LinkError, and `--resume` finishes the run",
         "-",
         "-",
-        "pytest -q -m 'slow or not slow' tests/cli/test_train.py tests/mock_hw/test_board.py -k killed",
+        "pytest -q -m 'slow or not slow' -k killed "
+        "tests/cli/test_train.py tests/mock_hw/test_board.py",
         _said,
     ),
 }
