@@ -34,7 +34,7 @@ from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
 from cimlab.wire.host_session import LinkStatistics
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 _STOP_SECONDS = 10.0
 
 
@@ -74,6 +74,7 @@ class BoardProcess:
         watch = threading.Timer(_READY_SECONDS, self._process.kill)
         watch.start()
         line = self._process.stdout.readline()
+        late = not watch.is_alive()
         watch.cancel()
         try:
             answer = json.loads(line)
@@ -83,7 +84,8 @@ class BoardProcess:
             self._process.wait()
             self._errors.seek(0)
             said = self._errors.read().decode(errors="replace").strip()[-2000:] or "nothing"
-            raise LinkError(f"the emulated board did not start; it said: {said}") from error
+            when = f" within {_READY_SECONDS:g} s" if late else ""
+            raise LinkError(f"the emulated board did not start{when}; it said: {said}") from error
 
     def stop(self) -> None:
         """End the process, forcibly if it does not end by itself; a second call does nothing."""
