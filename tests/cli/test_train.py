@@ -19,7 +19,6 @@ from cimlab.core.errors import BoardError
 from .support import COMMAND, cimlab, mock_board, result
 
 SHORT = ("--epochs", "1", "--batches", "12")
-LONGER = ("--epochs", "2", "--batches", "40")
 FIELDS = {
     "test_accuracy",
     "test_accuracy_best",
@@ -141,19 +140,9 @@ def test_an_interrupted_training_ends_in_order_and_can_be_resumed(
 ) -> None:
     file = tmp_path / "run.h5"
     board = ("--listen", "tcp://127.0.0.1:0")
-    plan = ("--epochs", "1", "--batches", "60")
+    plan = ("--epochs", "1", "--batches", LONG)
     with mock_board(*board, cwd=tmp_path) as (address, _):
-        with start(
-            "--epochs",
-            "2",
-            "--batches",
-            LONG,
-            "--station",
-            address,
-            "--out",
-            "run.h5",
-            cwd=tmp_path,
-        ) as child:
+        with start(*plan, "--station", address, "--out", "run.h5", cwd=tmp_path) as child:
             wait_for("steps", 1, file, child)
             child.send_signal(number)
             out, error = child.communicate(timeout=30)
@@ -168,7 +157,7 @@ def test_an_interrupted_training_ends_in_order_and_can_be_resumed(
     assert data["pulses_differ"] == 0
     with records.load(file) as run:
         assert run.status == "finished"
-        np.testing.assert_array_equal(run.column("steps", "step"), range(1, 2 * int(LONG) + 1))
+        np.testing.assert_array_equal(run.column("steps", "step"), range(1, int(LONG) + 1))
         assert len(run.sessions) == 2
 
 
