@@ -20,6 +20,8 @@ from cimlab.board.listeners import Line, Listener, SocketLine, listen
 from cimlab.board.service import BoardService, Connection
 from cimlab.core.errors import LinkClosed
 
+LOOK = 0.01
+"""How long the board looks for requests before it sleeps, s."""
 TICK = 0.05
 """Longest time between two looks at the watchdog, s."""
 CONNECTIONS_MAX = 32
@@ -27,6 +29,7 @@ HIGH_WATER = 1 << 24
 """Unsent bytes beyond which a host is not listened to; more than a window of full frames."""
 
 _log = logging.getLogger(__name__)
+_give_way = getattr(os, "sched_yield", lambda: None)  # Windows has none
 
 
 class BoardServer:
@@ -81,7 +84,7 @@ class BoardServer:
             self._waker.send(b"\0")
 
     def _turn(self) -> None:
-        for key, _ in self._selector.select(0 if self._service.busy else TICK):
+        for key, _ in self._events():
             if key.data is not None:
                 self._do(key.data, _Channel.turn)
             elif key.fileobj is self._listener.socket:
@@ -90,6 +93,17 @@ class BoardServer:
             self._service.poll(time.monotonic())
         for channel in list(self._open):
             self._do(channel, _Channel.poll)
+
+    def _events(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What has happened, or nothing after a while; at once while a job runs."""
+        # Look for a moment before going to sleep: waking up takes longer than most requests do.
+        # Every look yields the processor to whoever wants it.
+        end = time.perf_counter() + LOOK
+        while not (events := self._selector.select(0)) and not self._service.busy:
+            if time.perf_counter() >= end:
+                return self._selector.select(TICK)
+            _give_way()
+        return events
 
     def _do(self, channel: _Channel, step: Callable[[_Channel, float], None]) -> None:
         try:

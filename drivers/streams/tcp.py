@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
+import time
 
 from cimlab.core.errors import LinkClosed, LinkTimeout
 
@@ -12,8 +14,12 @@ CHUNK = 1 << 18
 """Most bytes one read returns."""
 CONNECT_TIMEOUT = 5.0
 """Wait for the other side to accept, s."""
+LOOK = 0.003
+"""How long a reader looks for bytes before it sleeps, s."""
 WRITE_STALL = 10.0
 """Give up a write after so long without a byte taken, s."""
+
+_give_way = getattr(os, "sched_yield", lambda: None)  # Windows has none
 
 
 class TcpStream:
@@ -49,7 +55,7 @@ class TcpStream:
     def read(self, timeout: float) -> bytes:
         """See `cimlab.core.stream.Stream.read`."""
         try:
-            if not select.select([self._socket], [], [], timeout)[0]:
+            if not self._wait_readable(timeout):
                 return b""
             data = self._socket.recv(CHUNK)
         except BlockingIOError:
@@ -77,6 +83,16 @@ class TcpStream:
         with contextlib.suppress(OSError):  # closed before, or broken already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+    def _wait_readable(self, timeout: float) -> bool:
+        # Look for a moment before going to sleep: waking up takes longer than most answers do.
+        # Every look yields the processor to whoever wants it.
+        end = time.perf_counter() + min(timeout, LOOK)
+        while not (ready := select.select([self._socket], [], [], 0)[0]):
+            if time.perf_counter() >= end:
+                break
+            _give_way()
+        return bool(ready or select.select([self._socket], [], [], max(timeout - LOOK, 0))[0])
 
     def _wait_writable(self) -> None:
         if not select.select([], [self._socket], [], WRITE_STALL)[1]:
