@@ -20,7 +20,7 @@ from cimlab.board.listeners import Line, Listener, SocketLine, listen
 from cimlab.board.service import BoardService, Connection
 from cimlab.core.errors import LinkClosed
 
-LOOK = 0.01
+LOOK = 0.001
 """How long the board looks for requests before it sleeps, s."""
 TICK = 0.05
 """Longest time between two looks at the watchdog, s."""
