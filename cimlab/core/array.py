@@ -18,6 +18,7 @@ from typing import Literal, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .clock import Clock, RealClock
 from .errors import CapabilityError
 
 Floats: TypeAlias = NDArray[np.floating]
@@ -78,8 +79,8 @@ class ArraySpec:
             software) or "none". Every record carries this word.
         origin: "measured" (real devices) or "emulated"; never confused in a record.
         identity: Who answered: make, model, serial number, firmware.
-        capabilities: Optional verbs that work: "unfold", "transpose", "counters",
-            "job:write_verify", "job:ispp".
+        capabilities: Optional verbs that work: "unfold", "transpose", "counters", "sweep",
+            "train", "job:write_verify", "job:ispp".
     """
 
     tiles: int
@@ -216,6 +217,21 @@ class JobResult:
     rounds: int
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Currents of cells at the points of a sweep or of a pulse train.
+
+    Attributes:
+        current: A, (points, cells).
+        saturated: True where the compliance or the converter clipped, same shape.
+        cells: Addresses, (cells,).
+    """
+
+    current: NDArray[np.float64]
+    saturated: Mask
+    cells: Addresses
+
+
 class CimArray(Protocol):
     """An array of cells; see the module's docstring. Leaving the context grounds all lines."""
 
@@ -227,6 +243,11 @@ class CimArray(Protocol):
     @property
     def converters(self) -> Converters:
         """The settings in force."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The time of the cells: real, or virtual where an emulated array can skip the wait."""
         ...
 
     def configure(self, converters: Converters) -> None:
@@ -274,6 +295,24 @@ class CimArray(Protocol):
         """Drive columns, read rows: v (tiles, batch, cols) -> (tiles, batch, rows). "transpose"."""
         ...
 
+    def sweep(self, v: Floats, i_comp: float, dwell: float, cells: Addresses) -> Trace:
+        """Source each of v (n,) volts for dwell seconds, measuring meanwhile: a quasi-static I-V.
+
+        One cell after another, |current| <= i_comp amperes. One upload and one read-back a cell.
+        Levels count as pulses towards the limits. Capability "sweep".
+        """
+        ...
+
+    def train(
+        self, v: Floats, width: ArrayLike, v_read: float, cells: Addresses, averages: int = 1
+    ) -> Trace:
+        """Pulse v (n,) volts one after another, width s (one, or (n,)); read after each pulse.
+
+        One cell after another, with one upload and one read-back a cell. Capability "train";
+        arrays without it do the same with `pulse_and_read`, all cells at once.
+        """
+        ...
+
     def counters(self) -> NDArray[np.uint32]:
         """Pulses each cell has received, as counted beside the chip, (tiles, rows, cols)."""
         ...
@@ -304,6 +343,21 @@ class CimArray(Protocol):
 
 class ArrayBase:
     """What every CimArray shares: the context manager, and a refusal of optional verbs."""
+
+    @property
+    def clock(self) -> Clock:
+        """This machine's time."""
+        return RealClock()
+
+    def sweep(self, v: Floats, i_comp: float, dwell: float, cells: Addresses) -> Trace:
+        """Refused: needs capability "sweep"."""
+        raise CapabilityError("this array cannot sweep a voltage (capability 'sweep')")
+
+    def train(
+        self, v: Floats, width: ArrayLike, v_read: float, cells: Addresses, averages: int = 1
+    ) -> Trace:
+        """Refused: needs capability "train"."""
+        raise CapabilityError("this array has no buffered pulse trains (capability 'train')")
 
     def vmm_unfolded(self, v: Floats, unfold: Unfold, window: Window) -> Product:
         """Refused: needs capability "unfold"."""

@@ -71,6 +71,18 @@ TABLES: dict[str, dict[str, Column]] = {
         "pulses": Column("u4", "1", "pulses each cell received", per_cell=True),
         "converged": Column("?", "1", "last verify reading inside the band", per_cell=True),
     },
+    "points": {
+        "time": Column("f8", "s", "when it was measured, of the array's clock, from the run's start"),
+        "index": Column("i8", "1", "point of the procedure, from 0; equal for cells in parallel"),
+        "cycle": Column("i8", "1", "cycle, train or loop the point belongs to, from 0"),
+        "cell": Column("i8", "1", "address (tile * rows + row) * cols + col"),
+        "v": Column("f8", "V", "pulse or sweep voltage before or at the reading; 0: only read"),
+        "width": Column("f8", "s", "of each of those pulses; dwell of a sweep"),
+        "count": Column("i8", "1", "pulses since the point before"),
+        "v_read": Column("f8", "V", "voltage of the reading; conductance is current / v_read"),
+        "current": Column("f8", "A", "current measured"),
+        "saturated": Column("?", "1", "the current is only a bound: converter or compliance"),
+    },
 }
 
 #: Values of the one-number dataset "status".
