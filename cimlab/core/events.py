@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
-from .array import Addresses, Converters, JobResult, Reading, Window
+from .array import Addresses, Converters, Floats, JobResult, Reading, Trace, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,41 @@ class Pulsed(Event):
     count: ArrayLike
     cells: Addresses | None
     reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept(Event):
+    """A quasi-static I-V was measured (verb `sweep`); `trace` holds currents and addresses.
+
+    Attributes:
+        v: Levels, V, (n,).
+        i_comp: Compliance, A.
+        dwell: s a level.
+    """
+
+    v: Floats
+    i_comp: float
+    dwell: float
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Trained(Event):
+    """Cells got a pulse train with a reading after each pulse (verb `train`).
+
+    Attributes:
+        v: Amplitudes, V, (n,); 0 only reads.
+        width: s; one, or (n,).
+        v_read: V.
+        averages: Conversions of each reading.
+        trace: Readings and addresses.
+    """
+
+    v: Floats
+    width: ArrayLike
+    v_read: float
+    averages: int
+    trace: Trace
 
 
 @dataclass(frozen=True, slots=True)

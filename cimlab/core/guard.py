@@ -19,9 +19,11 @@ from .array import (
     Limits,
     Product,
     Reading,
+    Trace,
     Unfold,
     Window,
 )
+from .clock import Clock
 from .errors import ConfigError, LimitError
 
 _HINT = "stay inside; limits are the tighter of the array's own and [array.limits] of the station"
@@ -78,6 +80,11 @@ class Guarded(ArrayBase):
         """The settings in force."""
         return self._array.converters
 
+    @property
+    def clock(self) -> Clock:
+        """The time of the cells."""
+        return self._array.clock
+
     def configure(self, converters: Converters) -> None:
         """See CimArray."""
         spec, c = self._spec, converters
@@ -131,6 +138,30 @@ class Guarded(ArrayBase):
         self._check_vmm(v, window)
         return self._array.vmm_transposed(v, window)
 
+    def sweep(self, v: Floats, i_comp: float, dwell: float, cells: Addresses) -> Trace:
+        """See CimArray; a level beyond the read voltage is a pulse as long as the dwell."""
+        pulses = int(np.count_nonzero(~(np.abs(v) <= self._limits.v_read)))
+        self._check_levels(v, pulses, cells)
+        if not (0 < i_comp < np.inf and 0 <= dwell < np.inf):
+            raise LimitError(
+                f"compliance {i_comp} A and dwell {dwell} s must be positive and finite"
+            )
+        if pulses:
+            _between("dwell beyond the read voltage", dwell, 0.0, self._limits.width_max, "s")
+        return self._array.sweep(v, i_comp, dwell, cells)
+
+    def train(
+        self, v: Floats, width: ArrayLike, v_read: float, cells: Addresses, averages: int = 1
+    ) -> Trace:
+        """See CimArray."""
+        limits, widths = self._limits, np.asarray(width)
+        self._check_levels(v, int(np.count_nonzero(v)), cells)
+        if widths.shape not in ((), v.shape):
+            raise ValueError(f"width of shape {widths.shape} does not fit {v.size} pulses")
+        _all_between("pulse width", widths, limits.width_min, limits.width_max, "s")
+        self._check_read(v_read, None, averages)
+        return self._array.train(v, width, v_read, cells, averages)
+
     def counters(self) -> NDArray[np.uint32]:
         """See CimArray."""
         return self._array.counters()
@@ -168,6 +199,14 @@ class Guarded(ArrayBase):
         if counts.dtype.kind not in "iu":
             raise LimitError(f"pulse counts must be integers, not {counts.dtype}")
         _all_between("pulse count", counts, 0, limits.count_max, "pulses")
+
+    def _check_levels(self, v: Floats, pulses: int, cells: Addresses) -> None:
+        limits = self._limits
+        self._check_cells(cells)
+        if v.ndim != 1:
+            raise ValueError(f"levels of shape {v.shape} are not one after another")
+        _all_between("level", v, -limits.v_reset, limits.v_set, "V")
+        _between("pulse count", pulses, 0, limits.count_max, "pulses")
 
     def _check_read(self, v: float, cells: Addresses | None, averages: int) -> None:
         self._check_cells(cells)

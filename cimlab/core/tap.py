@@ -21,13 +21,26 @@ from .array import (
     Converters,
     Floats,
     JobResult,
+    Mask,
     Product,
     Reading,
+    Trace,
     Unfold,
     Window,
 )
 from .clock import Clock, RealClock
-from .events import CellsRead, Configured, Event, Grounded, JobRun, Multiplied, Pulsed, Sink
+from .events import (
+    CellsRead,
+    Configured,
+    Event,
+    Grounded,
+    JobRun,
+    Multiplied,
+    Pulsed,
+    Sink,
+    Swept,
+    Trained,
+)
 
 
 class Tapped(ArrayBase):
@@ -53,6 +66,11 @@ class Tapped(ArrayBase):
     def converters(self) -> Converters:
         """The settings in force."""
         return self._array.converters
+
+    @property
+    def clock(self) -> Clock:
+        """The time of the cells; events carry the tap's own."""
+        return self._array.clock
 
     def configure(self, converters: Converters) -> None:
         """See CimArray; emits Configured."""
@@ -111,6 +129,22 @@ class Tapped(ArrayBase):
         self._sink(_multiplied(start, self._now(), "vmm_transposed", window, product))
         return product
 
+    def sweep(self, v: Floats, i_comp: float, dwell: float, cells: Addresses) -> Trace:
+        """See CimArray; emits Swept."""
+        start = self._now()
+        trace = self._array.sweep(v, i_comp, dwell, cells)
+        self._sink(Swept(start, self._now() - start, v, i_comp, dwell, trace))
+        return trace
+
+    def train(
+        self, v: Floats, width: ArrayLike, v_read: float, cells: Addresses, averages: int = 1
+    ) -> Trace:
+        """See CimArray; emits Trained."""
+        start = self._now()
+        trace = self._array.train(v, width, v_read, cells, averages)
+        self._sink(Trained(start, self._now() - start, v, width, v_read, averages, trace))
+        return trace
+
     def counters(self) -> NDArray[np.uint32]:
         """See CimArray; no event, nothing happens to the cells."""
         return self._array.counters()
@@ -165,11 +199,13 @@ class Ledger:
         pulses: (tiles, rows, cols) uint32, wrapping around like the board's counters.
         reads: (tiles, rows, cols) uint32, how often each cell was read, however many conversions
             were averaged. An on-board job does not tell: one verify read a pulse is counted.
+            Every point of a sweep is a read, and beyond the limit of reads a pulse too.
     """
 
     def __init__(self, spec: ArraySpec, start: NDArray[np.uint32] | None = None) -> None:
         self.pulses = np.zeros(spec.shape, np.uint32) if start is None else start.copy()
         self.reads = np.zeros(spec.shape, np.uint32)
+        self._v_read = spec.limits.v_read
 
     def __call__(self, event: Event) -> None:
         """Count the event's pulses and reads."""
@@ -183,6 +219,10 @@ class Ledger:
                     self.pulses.reshape(-1)[cells] += _pulses(v, count)
                 if reading is not None:
                     self._count_read(reading)
+            case Swept(v=v, trace=trace):
+                self._count_trace(trace, np.abs(v) > self._v_read)
+            case Trained(v=v, trace=trace):
+                self._count_trace(trace, v != 0)
             case JobRun(cells=cells, result=result):
                 pulses = result.pulses.astype(np.uint32)
                 self.pulses.reshape(-1)[cells] += pulses
@@ -191,6 +231,10 @@ class Ledger:
     def _count_read(self, reading: Reading) -> None:
         where = slice(None) if reading.cells is None else reading.cells
         self.reads.reshape(-1)[where] += np.uint32(1)
+
+    def _count_trace(self, trace: Trace, pulses: Mask) -> None:
+        self.pulses.reshape(-1)[trace.cells] += np.uint32(np.count_nonzero(pulses))
+        self.reads.reshape(-1)[trace.cells] += np.uint32(pulses.size)
 
     def differs(self, counters: NDArray[np.uint32]) -> Addresses:
         """Audit: addresses of the cells for which `array.counters()` says something else, (n,)."""

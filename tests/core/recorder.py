@@ -12,7 +12,9 @@ from cimlab.core.array import (
     Limits,
     Product,
     Reading,
+    Trace,
 )
+from cimlab.core.clock import Clock, VirtualClock
 
 LIMITS = Limits(v_set=3.0, v_reset=2.5, v_read=0.3, width_min=1e-7, width_max=1e-3, count_max=100)
 SPEC = ArraySpec(
@@ -25,7 +27,9 @@ SPEC = ArraySpec(
     vmm="analog",
     origin="emulated",
     identity="recorder",
-    capabilities=frozenset({"unfold", "transpose", "counters", "job:write_verify"}),
+    capabilities=frozenset(
+        {"unfold", "transpose", "counters", "job:write_verify", "sweep", "train"}
+    ),
 )
 
 
@@ -33,9 +37,11 @@ class Recorder(ArrayBase):
     """Answers zeros; `calls` holds (verb, arguments) of everything that got through."""
 
     spec = SPEC
+    clock: Clock = VirtualClock()
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.clock = VirtualClock()
         self.converters = Converters(v_read=0.2, v_gate=1.5, i_read=10e-6, i_vmm=(70e-6, 70e-6))
 
     def _note(self, verb: str, *arguments: Any) -> None:
@@ -69,6 +75,14 @@ class Recorder(ArrayBase):
         self._note("vmm_transposed", v, window)
         return _product(v.shape[1])
 
+    def sweep(self, v, i_comp, dwell, cells):
+        self._note("sweep", v, i_comp, dwell, cells)
+        return _trace(v.size, cells)
+
+    def train(self, v, width, v_read, cells, averages=1):
+        self._note("train", v, width, v_read, cells, averages)
+        return _trace(v.size, cells)
+
     def counters(self):
         self._note("counters")
         return np.zeros(SPEC.shape, np.uint32)
@@ -89,3 +103,8 @@ def _product(batch: int) -> Product:
     saturated = np.zeros((2, batch, 4), bool)
     saturated[0, 0] = True
     return Product(np.zeros((2, batch, 4), np.float32), saturated)
+
+
+def _trace(points, cells) -> Trace:
+    shape = (points, cells.size)
+    return Trace(np.zeros(shape), np.zeros(shape, bool), cells)

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from cimlab.core.array import Limits, Unfold, Window
 from cimlab.core.errors import ConfigError, LimitError
 from cimlab.core.guard import Guarded, tighter
+from cimlab.core.tap import Tapped
 from tests.core.recorder import LIMITS, SPEC, Recorder
 
 THOUSAND = settings(max_examples=1200, deadline=None)
@@ -39,14 +40,46 @@ def voltages_with_one_beyond(draw):
 
 
 @st.composite
+def levels_beyond(draw, cells):
+    """A sweep or a train of which exactly one value is beyond the limits."""
+    v = np.array([0.1, -2.0, 0.25, 3.0])
+    sweep = {"v": v, "i_comp": 1e-4, "dwell": 1e-3, "cells": cells}
+    train = {"v": v, "width": 1e-6, "v_read": 0.1, "cells": cells}
+    verb, given = draw(st.sampled_from([("sweep", sweep), ("train", train)]))
+    key = draw(st.sampled_from(list(given)))
+    if key == "v":
+        bad = draw(beyond(-LIMITS.v_reset, LIMITS.v_set))
+        too_many = np.full(LIMITS.count_max + 1, 0.4)
+        given["v"] = draw(st.sampled_from([np.insert(v, 2, bad), too_many, np.ones((2, 2))]))
+    elif key in ("i_comp", "dwell"):
+        high = np.inf if key == "i_comp" else LIMITS.width_max
+        below = st.floats(max_value=0, exclude_max=key == "dwell")
+        above = st.floats(min_value=high, exclude_min=bool(np.isfinite(high)))
+        given[key] = draw(st.one_of(below, above, st.just(NAN)))
+    elif key == "width":
+        bad = draw(beyond(LIMITS.width_min, LIMITS.width_max))
+        one_bad = np.array([1e-6, 1e-6, bad, 1e-6])
+        given["width"] = draw(st.sampled_from([bad, one_bad, np.full(3, 1e-6)]))
+    elif key == "v_read":
+        given["v_read"] = draw(beyond(-LIMITS.v_read, LIMITS.v_read))
+    else:
+        given["cells"] = np.array([7, 32])
+    return lambda a: getattr(a, verb)(**given)
+
+
+@st.composite
 def requests_beyond(draw):
     """A call, as a function of an array, of which exactly one value is beyond the limits."""
     cells = np.array([0, 7, 31])
     pulse = {"v": 1.0, "width": 1e-6, "count": 1, "cells": cells}
-    kind = draw(st.sampled_from(["v", "width", "count", "cells", "read", "vmm", "window", "job"]))
+    kind = draw(
+        st.sampled_from(["v", "width", "count", "cells", "read", "vmm", "window", "job", "levels"])
+    )
     if kind == "v":
         v = draw(voltages_with_one_beyond())
         return lambda a: a.pulse(v, 1e-6)
+    if kind == "levels":
+        return draw(levels_beyond(cells))
     if kind == "read":
         v = draw(beyond(-LIMITS.v_read, LIMITS.v_read))
         return draw(
@@ -131,6 +164,36 @@ def test_everything_within_reaches_the_array_unchanged(v, width, count):
     [(verb, (got_v, got_width, got_count, got_cells))] = inner.calls
     assert (verb, got_width, got_count, got_cells) == ("pulse", width, count, None)
     assert got_v is v
+
+
+def test_sweeps_and_trains_within_reach_the_array_unchanged():
+    inner = Recorder()
+    guarded = Guarded(inner, LIMITS)
+    cells = np.array([1, 5])
+    v = np.array([-LIMITS.v_reset, 0.0, LIMITS.v_set])
+    widths = np.full(3, 1e-6)
+    guarded.sweep(v, 1e-4, 0.0, cells)
+    guarded.train(v, widths, 0.1, cells, 4)
+    guarded.train(v, 1e-6, 0.1, cells)
+    assert inner.calls == [
+        ("sweep", (v, 1e-4, 0.0, cells)),
+        ("train", (v, widths, 0.1, cells, 4)),
+        ("train", (v, 1e-6, 0.1, cells, 1)),
+    ]
+
+
+def test_levels_up_to_the_read_voltage_are_no_pulses():
+    inner = Recorder()
+    gentle = np.full(10 * LIMITS.count_max, LIMITS.v_read)
+    Guarded(inner, LIMITS).sweep(gentle, 1e-4, 100 * LIMITS.width_max, np.array([0]))
+    assert len(inner.calls) == 1
+
+
+def test_the_clock_is_that_of_the_array():
+    inner = Recorder()
+    guarded = Guarded(Tapped(inner, lambda event: None), LIMITS)
+    guarded.clock.sleep(86400.0)
+    assert inner.clock.now() == 86400.0
 
 
 def test_ramps_of_steps_may_reach_the_limit():

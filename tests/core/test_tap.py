@@ -17,6 +17,8 @@ from cimlab.core.events import (
     JobRun,
     Multiplied,
     Pulsed,
+    Swept,
+    Trained,
 )
 from cimlab.core.tap import Ledger, Tapped
 from tests.core.recorder import SPEC, Recorder
@@ -52,6 +54,8 @@ def test_every_verb_is_forwarded_and_announced_once_with_time_and_duration(tappe
     array.vmm(v)
     array.vmm_unfolded(v[None], Unfold((1, 1)), Window.whole(SPEC))
     array.vmm_transposed(v)
+    array.sweep(np.ones(2), 1e-4, 0.0, CELLS)
+    array.train(np.ones(2), 1e-6, 0.1, CELLS)
     array.run_job("write_verify", {"tol": 1e-7}, CELLS, np.zeros(3))
     array.ground()
     assert [type(e) for e in events] == [
@@ -62,10 +66,12 @@ def test_every_verb_is_forwarded_and_announced_once_with_time_and_duration(tappe
         Multiplied,
         Multiplied,
         Multiplied,
+        Swept,
+        Trained,
         JobRun,
         Grounded,
     ]
-    assert [e.time for e in events] == [100.0 + 2.0 * k for k in range(9)]
+    assert [e.time for e in events] == [100.0 + 2.0 * k for k in range(11)]
     assert {e.seconds for e in events} == {2.0}
     assert [verb for verb, _ in array._array.calls] == [
         "configure",
@@ -75,6 +81,8 @@ def test_every_verb_is_forwarded_and_announced_once_with_time_and_duration(tappe
         "vmm",
         "vmm_unfolded",
         "vmm_transposed",
+        "sweep",
+        "train",
         "run_job",
         "ground",
     ]
@@ -95,6 +103,28 @@ def test_events_say_what_was_asked_and_what_came_back(tapped):
     assert (multiplied.vectors, multiplied.conversions) == (3, product.current.size)
     assert multiplied.saturated == 4
     assert multiplied.saturated_share == pytest.approx(4 / 24)
+
+
+def test_sweeps_and_trains_say_what_was_asked_and_what_came_back(tapped):
+    array, events = tapped
+    v, width = np.array([0.1, 1.0]), np.array([1e-6, 2e-6])
+    swept_trace = array.sweep(v, 1e-4, 1e-3, CELLS)
+    trained_trace = array.train(v, width, 0.1, CELLS, 8)
+    swept, trained = events
+    assert swept == Swept(100.0, 2.0, v, 1e-4, 1e-3, swept_trace)
+    assert trained == Trained(102.0, 2.0, v, width, 0.1, 8, trained_trace)
+
+
+def test_the_ledger_counts_levels_that_are_pulses_and_every_reading():
+    ledger = Ledger(SPEC)
+    array = Tapped(Recorder(), ledger)
+    limit = SPEC.limits.v_read
+    array.sweep(np.array([0.0, limit, 1.0, -1.0, -limit]), 1e-4, 0.0, CELLS)
+    array.train(np.array([1.0, 0.0, -1.0, 0.2]), 1e-6, 0.1, CELLS, averages=8)
+    pulses, reads = np.zeros(SPEC.shape, int), np.zeros(SPEC.shape, int)
+    pulses.flat[CELLS], reads.flat[CELLS] = 2 + 3, 5 + 4
+    assert ledger.pulses.tolist() == pulses.tolist()
+    assert ledger.reads.tolist() == reads.tolist()
 
 
 def test_no_conversions_is_no_saturation():
