@@ -1,23 +1,113 @@
-"""`cimlab plan-cost`: what a training will cost before anything is touched."""
+"""`cimlab map` and `cimlab plan-cost`: what a network needs, before anything is touched."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from .console import console
 from .options import Json
 
+if TYPE_CHECKING:
+    from cimlab.nn.cost import Cost
+
 BITS_PER_BYTE = 10
 """On a serial line: a start bit, eight, and a stop bit."""
 
 
+Network: TypeAlias = Annotated[str, typer.Argument(help="lenet, vgg8 or resnet18.")]
+Tile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Rows x columns of a tile, such as 64x64 [default: as in the paper]."),
+]
+
+
+def map_(network: Network = "lenet", tile: Tile = None, json_: Json = False) -> None:
+    """Cut a network into crossbars: devices, operations, latency, energy, utilisation."""
+    found = _cost(network, tile)
+    layers = [
+        {
+            "name": layer.name,
+            "inputs": layer.cut.inputs,
+            "outputs": layer.cut.outputs,
+            "row_parts": layer.cut.row_parts,
+            "column_parts": layer.cut.column_parts,
+            "crossbars": layer.cut.tiles,
+            "devices": layer.devices,
+            "operations": layer.vectors,
+            "tile_operations": layer.tile_operations,
+            "copies": copies,
+        }
+        for layer, copies in zip(found.layers, found.copies(), strict=True)
+    ]
+    data = {
+        "network": network,
+        "tile": [found.spec.rows, found.spec.cols],
+        "devices": found.devices,
+        "crossbars": found.tiles,
+        "operations": found.operations,
+        "tile_operations": found.tile_operations,
+        "flops": found.flops,
+        "utilisation": found.utilisation,
+        "latency_s": found.seconds,
+        "latency_pipelined_s": found.seconds_pipelined,
+        "latency_copied_s": found.seconds_copied,
+        "crossbars_copied": found.crossbars_copied,
+        "energy_J": found.joules,
+        "layers": layers,
+    }
+    console.result(data, _mapped(data))
+
+
+def _cost(network: str, tile: str | None) -> Cost:
+    """The cost of a network by name on tiles of that size."""
+    import torch
+
+    from cimlab.core.array import ArraySpec, Limits
+    from cimlab.core.errors import ConfigError
+    from cimlab.nn.cost import cost
+    from cimlab.training.networks import network as known
+
+    found = known(network)
+    rows, cols = found.tile
+    if tile is not None:
+        if not (size := re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", tile)):
+            raise ConfigError(f"--tile {tile!r}: write rows and columns, such as 256x64")
+        rows, cols = int(size[1]), int(size[2])
+    spec = ArraySpec(1, rows, cols, 8, 8, Limits(), "analog", "emulated", "a plan, no array")
+    return cost(found.make(torch.Generator()), found.image, spec)
+
+
+def _mapped(data: dict[str, Any]) -> str:
+    """The mapping for people."""
+    width = max(len(layer["name"]) for layer in data["layers"])
+    lines = [f"{'layer':{width}}  inputs outputs  crossbars    devices  operations  of tiles"]
+    lines += [
+        f"{x['name']:{width}}  {x['inputs']:6d} {x['outputs']:7d}  {x['row_parts']:4d} x "
+        f"{x['column_parts']:<2d} {x['devices']:10,d}  {x['operations']:10,d} "
+        f"{x['tile_operations']:9,d}"
+        for x in data["layers"]
+    ]
+    lines += [
+        f"crossbars    {data['crossbars']:,} of {data['tile'][0]}x{data['tile'][1]}, "
+        f"{100 * data['utilisation']:.1f} % of their cells in use",
+        f"devices      {data['devices']:,}",
+        f"an image     {data['operations']:,} operations, {data['tile_operations']:,} of single "
+        f"tiles, {data['flops']:,} FLOPs, {1e6 * data['energy_J']:.3g} uJ",
+        f"latency      {1e3 * data['latency_s']:.3g} ms one layer after another, "
+        f"{1e3 * data['latency_pipelined_s']:.3g} ms pipelined, "
+        f"{1e3 * data['latency_copied_s']:.3g} ms with copies "
+        f"({data['crossbars_copied']:,} crossbars)",
+    ]
+    return "\n".join(lines)
+
+
 def plan_cost(
-    network: Annotated[str, typer.Argument(help="lenet.")] = "lenet",
-    rows: Annotated[int, typer.Option(help="Rows of a tile.", min=1)] = 64,
-    cols: Annotated[int, typer.Option(help="Columns of a tile.", min=2)] = 64,
+    network: Network = "lenet",
+    tile: Tile = None,
     baud: Annotated[int, typer.Option(help="Bit/s of a serial link.", min=300)] = 3_000_000,
     link: Annotated[
         float | None, typer.Option(help="MB/s of another link, instead of --baud.", min=1e-6)
@@ -32,18 +122,9 @@ def plan_cost(
     json_: Json = False,
 ) -> None:
     """Count tile operations, chip time, energy, bytes, link time and pulses of a training."""
-    from cimlab.core.array import ArraySpec, Limits
-    from cimlab.core.errors import ConfigError
-    from cimlab.nn.cost import cost, step_cost
+    from cimlab.nn.cost import step_cost
 
-    if network != "lenet":
-        raise ConfigError(f"no network is called {network!r}; there is lenet")
-    import torch
-
-    from cimlab.training.lenet import LeNet
-
-    spec = ArraySpec(1, rows, cols, 8, 8, Limits(), "analog", "emulated", "a plan, no array")
-    found = cost(LeNet(torch.Generator()), (1, 28, 28), spec)
+    found = _cost(network, tile)
     steps = batches * epochs
     speed = link * 1e6 if link else baud / BITS_PER_BYTE
     # a write moves one cell of its pair, mostly

@@ -78,6 +78,7 @@ _group("train", "Train a network with its forward VMMs on the array.", lenet=tra
 app.command("program")(chip.program)
 app.command("read")(chip.read)
 app.command("info")(chip.info)
+app.command("map")(cost.map_)
 app.command("plan-cost")(cost.plan_cost)
 app.command("gui")(gui.gui)
 _group("mock", "Emulated hardware behind real links.", board=board.board)
