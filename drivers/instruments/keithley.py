@@ -15,6 +15,8 @@ DWELL_MAX = 999.9999
 FUNCTIONS = {"voltage": "VOLT", "current": "CURR"}
 COMPLIANCE = 1 << 3
 """Bit of the 2400's status element: the source was in compliance."""
+LIMITED = 1 << 5
+"""Bit of the 2450's source status: the limit was in force (page 8-29 of its manual)."""
 
 
 class Keithley2450(Instrument):
@@ -93,13 +95,13 @@ class Keithley2450(Instrument):
         self.output = False
 
     def _fetch(self, count: int) -> Samples:
-        """Read buffered currents with their source values; SOURSTAT bit 3 is the limit."""
+        """Read buffered currents with their source values."""
         table = np.array(
             self.numbers(f"TRAC:DATA? 1, {count}, 'defbuffer1', SOUR, READ, SOURSTAT")
         ).reshape(-1, 3)
         if table.shape[0] != count:
             raise InstrumentError("TRAC:DATA?", f"{table.shape[0]} readings instead of {count}")
-        return Samples(table[:, 0], table[:, 1], table[:, 2].astype(int) & 8 != 0)
+        return Samples(table[:, 0], table[:, 1], table[:, 2].astype(int) & LIMITED != 0)
 
 
 class Keithley2400(Instrument):

@@ -36,6 +36,8 @@ ELEMENTS = {
     "TSTamp": "stamp",
 }
 ELEMENT = Choice(*ELEMENTS)
+READ_BACK, LIMITED, ON = 8, 32, 128
+"""Bits of the source status: read back, limited by the other quantity, output on (page 8-29)."""
 BY_SHORT = {"".join(c for c in k if not c.islower()): v for k, v in ELEMENTS.items()}
 
 
@@ -58,7 +60,7 @@ class Record:
             "source": f"{self.source:.6E}",
             "time": f"{self.time:.6f}",
             "status": "0",
-            "source_status": "8" if self.limited else "0",
+            "source_status": str(ON + READ_BACK + LIMITED * self.limited),
             "unit": self.unit,
             "source_unit": self.source_unit,
             "formatted": f"{self.reading:.6E} {self.unit}",

@@ -45,7 +45,7 @@ def test_2450_datasheet():
         ("SENS:COUN 2", None),
         ("TRAC:TRIG 'defbuffer1'", None),
         OK,
-        ("TRAC:DATA? 1, 2, 'defbuffer1', SOUR, READ, SOURSTAT", "0.1,1e-5,0,0.09,1e-4,8"),
+        ("TRAC:DATA? 1, 2, 'defbuffer1', SOUR, READ, SOURSTAT", "0.1,1e-5,136,0.09,1e-4,168"),
     )
     samples = smu.measure(2)
     assert samples.v.tolist() == [0.1, 0.09]
@@ -59,7 +59,7 @@ def test_2450_datasheet():
         ("INIT", None),
         ("*WAI", None),
         OK,
-        ("TRAC:DATA? 1, 3, 'defbuffer1', SOUR, READ, SOURSTAT", "0,0,0,.5,5e-5,0,-.5,-5e-5,0"),
+        ("TRAC:DATA? 1, 3, 'defbuffer1', SOUR, READ, SOURSTAT", "0,0,136,.5,5e-5,136,-.5,-5e-5,136"),
         ("OUTP 0", None),
         OK,
     )
