@@ -1,7 +1,9 @@
 """Run files: one HDF5 file a run, readable at every moment, resumable after any end."""
 
 from .layout import TABLES
+from .making import Header
 from .reader import RunReader, load
-from .writer import Header, RunWriter
+from .series import Series
+from .writer import RunWriter
 
-__all__ = ["TABLES", "Header", "RunReader", "RunWriter", "load"]
+__all__ = ["TABLES", "Header", "RunReader", "RunWriter", "Series", "load"]

@@ -72,7 +72,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "converged": Column("?", "1", "last verify reading inside the band", per_cell=True),
     },
     "points": {
-        "time": Column("f8", "s", "when it was measured, of the array's clock, from the run's start"),
+        "time": Column(
+            "f8", "s", "when it was measured, of the array's clock, from the run's start"
+        ),
         "index": Column("i8", "1", "point of the procedure, from 0; equal for cells in parallel"),
         "cycle": Column("i8", "1", "cycle, train or loop the point belongs to, from 0"),
         "cell": Column("i8", "1", "address (tile * rows + row) * cols + col"),
@@ -84,6 +86,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "saturated": Column("?", "1", "the current is only a bound: converter or compliance"),
     },
 }
+
+#: Tables whose rows come every few milliseconds: collected, and written together.
+FREQUENT = ("steps", "points")
 
 #: Values of the one-number dataset "status".
 STATUS = ("running", "finished", "stopped", "failed")

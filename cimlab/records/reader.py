@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from types import TracebackType
@@ -16,6 +17,7 @@ from cimlab.core.errors import RecordError
 
 from . import checkpoint
 from .layout import FORMAT, FORMAT_VERSION, STATUS, TABLES
+from .series import Series, by_cell
 
 
 def open_reading(path: str | os.PathLike[str]) -> h5py.File:
@@ -68,8 +70,32 @@ class RunReader:
         dataset.id.refresh()
         return STATUS[int(dataset[()])]
 
+    @property
+    def done(self) -> float | None:
+        """Share of the run that is done, 0 to 1; None where its kind does not say."""
+        if "done" not in self._file:
+            return None
+        dataset = self._file["done"]
+        dataset.id.refresh()
+        done = float(dataset[()])
+        return None if math.isnan(done) else done
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What came out, plain JSON data; None before the end, and where its kind has none."""
+        if "summary" not in self._file:
+            return None
+        dataset = self._file["summary"]
+        dataset.id.refresh()
+        text = dataset[()].tobytes()
+        # still zeroes where a reader comes between making room and writing
+        found: dict[str, Any] | None = json.loads(text) if text.strip(b"\0") else None
+        return found
+
     def rows(self, table: str) -> int:
-        """Complete rows of a table now."""
+        """Complete rows of a table now; none in a file older than the table."""
+        if table not in self._file:
+            return 0
         columns = [self._file[table][name] for name in TABLES[table]]
         for dataset in columns:
             dataset.id.refresh()
@@ -85,8 +111,14 @@ class RunReader:
     ) -> dict[str, NDArray[Any]]:
         """Several columns of the same rows by name, for the price of one look at the file."""
         start, stop, stride = rows.indices(self.rows(table))
+        if table not in self._file:
+            return {name: np.empty(0, TABLES[table][name].dtype) for name in names}
         group = self._file[table]
         return {name: np.asarray(group[name][start:stop:stride]) for name in names}
+
+    def series(self) -> Series:
+        """The points of a sweep so far, cell by cell."""
+        return by_cell(self.columns("points", TABLES["points"]))
 
     def unit(self, table: str, name: str) -> str:
         """SI symbol of a column, "1" for pure numbers."""

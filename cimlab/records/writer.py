@@ -9,63 +9,49 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import h5py
 import numpy as np
-from h5py import h5f, h5p
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cimlab.core.array import ArraySpec
 from cimlab.core.errors import RecordError
 
-from . import checkpoint, provenance
-from .layout import FORMAT, FORMAT_VERSION, STATUS, TABLES, Column
+from . import checkpoint
+from .layout import FREQUENT, STATUS, TABLES
+from .making import Header, add_session, build, complete, describe, publish
 from .reader import open_reading
 
 _FLUSH_SECONDS = 2.0
-_FREQUENT = "steps"  # rows come every few milliseconds: collected, written at each flush
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What is known of a run before it starts; stored as attributes.
-
-    Attributes:
-        kind: What made the run: "train", "program", ...
-        spec: The array: size, identity, origin measured or emulated, the spec.vmm word.
-        station: The station as plain JSON data, without secrets.
-        plan: The plan as plain JSON data.
-        seeds: Every seed by name.
-    """
-
-    kind: str
-    spec: ArraySpec
-    station: Mapping[str, Any] = field(default_factory=dict)
-    plan: Mapping[str, Any] = field(default_factory=dict)
-    seeds: Mapping[str, int] = field(default_factory=dict)
+_Blocks = list[Mapping[str, NDArray[Any]]]
 
 
 class RunWriter:
     """Appends rows and checkpoints to a run file; a context manager.
 
     Rows reach readers at the next flush: at once for epochs, maps, programming results and
-    checkpoints, within two seconds of stepping for steps.
+    checkpoints; within two seconds for the tables of layout.FREQUENT, by a timer, as whoever
+    measures may then wait for hours.
     """
 
     def __init__(self, file: h5py.File, started: float) -> None:
         """Internal; use `create` or `resume`."""
         self._file = file
         self._started = started
-        self._waiting: list[dict[str, Any]] = []
-        self._flushed = time.monotonic()
+        self._lock = threading.RLock()
+        self._timer: threading.Timer | None = None
+        # Rows in the file and those that wait. Both change in one assignment, and writing says
+        # where: a flush that Ctrl-C cut short is simply done again.
+        self._tables: dict[str, tuple[int, _Blocks]] = {
+            name: (len(file[name]["time"]), []) for name in TABLES
+        }
 
     @classmethod
     def create(
@@ -83,14 +69,13 @@ class RunWriter:
         if target.exists():
             raise RecordError(f"{target} exists; resume it or choose another name")
         started = time.time()
-        with _build(target) as file:
-            _describe(file, header, started)
-            for name, columns in TABLES.items():
-                _make_table(file, name, columns, header.spec.shape)
+        with build(target) as file:
+            describe(file, header, started)
+            complete(file, header.spec.shape)
             if template is not None:
                 checkpoint.make(file, template)
-            _add_session(file, header.spec)
-        return cls(_publish(target), started)
+            add_session(file, header.spec)
+        return cls(publish(target), started)
 
     @classmethod
     def resume(cls, path: str | os.PathLike[str], spec: ArraySpec, moved: int = 0) -> Self:
@@ -116,51 +101,82 @@ class RunWriter:
                 raise RecordError(f"{target} is of an array {shape}, this one is {spec.shape}")
             rows: dict[str, int] = found[1]["rows"]
             started = float(old.attrs["started"])
-            with _build(target) as file:
+            with build(target) as file:
                 file.attrs.update(dict(old.attrs))
                 for name in old:
                     old.copy(name, file)
+                complete(file, shape)
                 for table, columns in TABLES.items():
                     for column in columns:
-                        file[table][column].resize(rows[table], axis=0)
+                        file[table][column].resize(rows.get(table, 0), axis=0)
                 file["status"][...] = STATUS.index("running")
-                _add_session(file, spec, moved)
-        return cls(_publish(target), started)
+                add_session(file, spec, moved)
+        return cls(publish(target), started)
 
     def append(self, table: str, **values: ArrayLike) -> None:
         """Add a row; a value for every column of the table but time, which is now."""
         row = {"time": time.time() - self._started, **values}
-        if row.keys() != TABLES[table].keys():
-            raise ValueError(f"table {table} has columns {list(TABLES[table])}, got {list(row)}")
-        if table == _FREQUENT:
-            self._waiting.append(row)
-            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+        self.extend(table, {name: np.asarray(value)[None] for name, value in row.items()})
+
+    def extend(self, table: str, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Add n rows: an array of n for every column of the table, time included.
+
+        The arrays are kept until the next flush; the caller must not change them.
+        """
+        if columns.keys() != TABLES[table].keys():
+            raise ValueError(
+                f"table {table} has columns {list(TABLES[table])}, got {list(columns)}"
+            )
+        with self._lock:
+            self._tables[table][1].append(columns)
+            if table not in FREQUENT:
                 self.flush()
-        else:
-            self._write(table, [row])
-            self.flush()
+            elif self._timer is None:
+                self._timer = threading.Timer(_FLUSH_SECONDS, self._flush_late)
+                self._timer.daemon = True
+                self._timer.start()
 
     def checkpoint(self, arrays: checkpoint.Arrays, info: Mapping[str, Any]) -> None:
         """Store a checkpoint of exactly the template's arrays, and info as JSON."""
-        self.flush()
-        rows = {name: len(self._file[name]["time"]) for name in TABLES}
-        checkpoint.write(self._file, arrays, {"rows": rows, "info": dict(info)})
-        self._flushed = time.monotonic()
+        with self._lock:
+            self.flush()
+            rows = {name: have for name, (have, _) in self._tables.items()}
+            checkpoint.write(self._file, arrays, {"rows": rows, "info": dict(info)})
+
+    def progress(self, done: float) -> None:
+        """Say which share of the run is done, 0 to 1; it reaches readers with the next flush."""
+        with self._lock:
+            self._file["done"][...] = done
+
+    def summarise(self, summary: Mapping[str, Any]) -> None:
+        """Store what came out, as JSON; it reaches readers with the next flush."""
+        text = np.frombuffer(json.dumps(summary).encode(), np.uint8)
+        with self._lock:
+            self._file["summary"].resize(len(text), axis=0)
+            self._file["summary"][...] = text
 
     def flush(self) -> None:
         """Hand everything so far to the readers."""
-        if self._waiting:
-            self._write(_FREQUENT, self._waiting)
-            self._waiting = []
-        self._file.flush()
-        self._flushed = time.monotonic()
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            for table in TABLES:
+                self._write(table)
+            self._file.flush()
+
+    def _flush_late(self) -> None:
+        with self._lock, suppress(OSError):  # a full disk is the next caller's to hear of
+            if self._file:
+                self.flush()
 
     def close(self, status: Literal["finished", "stopped", "failed"] = "finished") -> None:
         """Flush, mark how the run ended, close; a second call does nothing."""
-        if self._file:
-            self._file["status"][...] = STATUS.index(status)
-            self.flush()
-            self._file.close()
+        with self._lock:
+            if self._file:
+                self._file["status"][...] = STATUS.index(status)
+                self.flush()
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -176,101 +192,14 @@ class RunWriter:
         else:
             self.close("failed" if issubclass(kind, Exception) else "stopped")
 
-    def _write(self, table: str, rows: list[dict[str, Any]]) -> None:
-        group = self._file[table]
+    def _write(self, table: str) -> None:
+        have, blocks = self._tables[table]
+        if not blocks:
+            return
+        rows = have + sum(len(block["time"]) for block in blocks)
         for name, column in TABLES[table].items():
-            dataset = group[name]
-            have = len(dataset)
-            dataset.resize(have + len(rows), axis=0)
-            dataset[have:] = np.asarray([row[name] for row in rows], column.dtype)
-
-
-@contextmanager
-def _build(target: Path) -> Iterator[h5py.File]:
-    """A new file beside the target, closed afterwards; removed again if making it failed."""
-    path = _unfinished(target)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = h5py.File(path, "w", libver="latest")
-    except OSError as error:
-        raise RecordError(f"cannot write {path}: {error}") from error
-    try:
-        with file:
-            yield file
-    except BaseException:
-        path.unlink()
-        raise
-
-
-def _unfinished(target: Path) -> Path:
-    return target.with_name(target.name + ".new")
-
-
-def _publish(target: Path) -> h5py.File:
-    """Move the built file to its name and open it for SWMR writing, in one step of HDF5."""
-    try:
-        os.replace(_unfinished(target), target)
-        access = h5p.create(h5p.FILE_ACCESS)
-        access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
-        access.set_file_locking(False, True)  # as the readers do; a status flag guards writers
-        # File(swmr_mode=True) would open plainly first: killed there, it would be unreadable.
-        opened = h5f.open(os.fsencode(target), h5f.ACC_RDWR | h5f.ACC_SWMR_WRITE, fapl=access)
-    except OSError as error:
-        raise RecordError(f"cannot write {target}: {error}") from error
-    return h5py.File(opened)
-
-
-def _describe(file: h5py.File, header: Header, started: float) -> None:
-    spec = asdict(header.spec)
-    spec["capabilities"] = sorted(header.spec.capabilities)
-    file.attrs.update(
-        {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "kind": header.kind,
-            "started": started,
-            "utc_start": provenance.utc_now(),
-            "origin": header.spec.origin,
-            "vmm": header.spec.vmm,
-            "identity": header.spec.identity,
-            "spec": json.dumps(spec),
-            "station": json.dumps(header.station),
-            "plan": json.dumps(header.plan),
-            "seeds": json.dumps(header.seeds),
-        }
-    )
-    status = file.create_dataset("status", data=np.int8(STATUS.index("running")))
-    status.attrs.update({"unit": "1", "description": f"index into {list(STATUS)}"})
-
-
-def _make_table(
-    file: h5py.File, name: str, columns: Mapping[str, Column], cells: tuple[int, int, int]
-) -> None:
-    for key, column in columns.items():
-        shape = cells if column.per_cell else ()
-        dataset = file.create_dataset(
-            f"{name}/{key}",
-            shape=(0, *shape),
-            maxshape=(None, *shape),
-            chunks=(1, *shape) if column.per_cell else (1024,),
-            dtype=column.dtype,
-        )
-        dataset.attrs.update({"unit": column.unit, "description": column.description})
-
-
-def _add_session(file: h5py.File, spec: ArraySpec, moved: int = 0) -> None:
-    """A group for this process: the first of a run, or one that resumes it."""
-    sessions = file.require_group("sessions")
-    commit, dirty = provenance.git_state()
-    sessions.create_group(str(len(sessions))).attrs.update(
-        {
-            "utc_start": provenance.utc_now(),
-            "versions": json.dumps(provenance.versions()),
-            "git_commit": commit,
-            "git_dirty": dirty,
-            "program": Path(sys.argv[0]).name,
-            "identity": spec.identity,
-            "origin": spec.origin,
-            "moved_cells": moved,
-        }
-    )
+            dataset = self._file[table][name]
+            dataset.resize(rows, axis=0)
+            parts = [np.asarray(block[name], column.dtype) for block in blocks]
+            dataset[have:rows] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self._tables[table] = (rows, [])
