@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from cimlab.core.errors import CimError
-from cimlab.gui import control, export, menus, theme
+from cimlab.gui import export, menus, theme
 from cimlab.gui.bench import Bench, BenchState
 from cimlab.gui.benchpanel import BenchPanel
 from cimlab.gui.follow import Follower
@@ -31,6 +31,7 @@ from cimlab.gui.inspector import Inspector
 from cimlab.gui.mappanel import MapPanel
 from cimlab.gui.snapshot import Snapshot
 from cimlab.gui.trainpanel import TrainPanel
+from cimlab.records.control import Request, ask
 
 RUNS = "Run files (*.h5);;All files (*)"
 
@@ -257,9 +258,9 @@ class Window(QMainWindow):
         if self.follower is not None:
             self.follower.show(index)
 
-    def _ask(self, request: control.Request) -> None:
+    def _ask(self, request: Request) -> None:
         follower = self.follower
-        if follower is not None and self._try(lambda: control.ask(follower.path, request)):
+        if follower is not None and self._try(lambda: ask(follower.path, request)):
             self.statusBar().showMessage(f"asked the run to {request}", 5000)
 
     def _try(self, action: Callable[[], None]) -> bool:

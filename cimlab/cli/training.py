@@ -18,6 +18,7 @@ from cimlab.core.array import ArraySpec, Limits
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.core.station import load_station
 from cimlab.records import Header, RunReader, RunWriter
+from cimlab.records.control import Requests
 from cimlab.rig import StationArray, open_array
 from cimlab.training.data import load_mnist
 from cimlab.training.events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
@@ -112,8 +113,19 @@ def _count_on(array: StationArray, counts: Mapping[str, Any]) -> None:
 def _follow(training: Training, array: StationArray | None, run: RunWriter, file: Path) -> None:
     """Train to the end; every event goes to the run file, the progress bar or the log."""
     steps = training.recipe.steps
+
+    def rest() -> None:
+        run.flush()
+        if array is not None:
+            array.ground()
+        log.info("paused on request")
+
     try:
-        with closing(training.events()) as events, progress(steps, training.step) as bar:
+        with (
+            Requests(file) as requests,
+            closing(training.events()) as events,
+            progress(steps, training.step) as bar,
+        ):
             for event in events:
                 if isinstance(event, StepDone):
                     bar.update(1)
@@ -121,9 +133,28 @@ def _follow(training: Training, array: StationArray | None, run: RunWriter, file
                 _tell(event, training)
                 if isinstance(event, Prepared | EpochDone):
                     _checkpoint(training, array, run)
+                if _can_rest(event, training.recipe) and requests.stop(
+                    rest, lambda: log.info("going on")
+                ):
+                    if isinstance(event, StepDone):
+                        _checkpoint(training, array, run)
+                    raise KeyboardInterrupt("stopped on request")
     except BaseException:
         log.warning("stopped; continue with: cimlab train lenet --resume %s", file)
         raise
+
+
+def _can_rest(event: Event, plan: Recipe) -> bool:
+    """Whether a run may stop here: not between an epoch's last batch and its test, nor at the end.
+
+    A checkpoint there would be resumed without the test.
+    """
+    match event:
+        case StepDone(step=step):
+            return step % plan.batches > 0
+        case EpochDone(step=step):
+            return step < plan.steps
+    return False
 
 
 def _record(event: Event, run: RunWriter) -> None:

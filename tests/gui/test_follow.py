@@ -1,6 +1,5 @@
 """The data layer: what a run file says arrives, whatever happens to the file."""
 
-import json
 import subprocess
 import sys
 import threading
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cimlab.gui.control import ask, control_file
 from cimlab.gui.follow import Follower
 from cimlab.gui.mailbox import Mailbox
 from cimlab.gui.snapshot import Snapshot, thin
@@ -218,14 +216,6 @@ def test_thinning_keeps_means_and_short_tables() -> None:
     assert np.average(short["loss"], weights=np.full(100, 1)) == pytest.approx(2, rel=1e-3)
     assert (np.diff(short["step"]) > 0).all()
     assert thin({"step": np.arange(7)}, 100)["step"].tolist() == list(range(7))
-
-
-def test_a_request_is_one_whole_json_object_and_the_newest_wins(tmp_path: Path) -> None:
-    run_file = tmp_path / "run.h5"
-    ask(run_file, "pause")
-    ask(run_file, "stop")
-    assert json.loads(control_file(run_file).read_text())["request"] == "stop"
-    assert [path.name for path in tmp_path.iterdir()] == ["run.h5.control"]
 
 
 def _writer(path: Path, seconds: float) -> subprocess.Popen[bytes]:

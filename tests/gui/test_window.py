@@ -11,10 +11,10 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from cimlab.gui import export
-from cimlab.gui.control import control_file
 from cimlab.gui.snapshot import Frame, Snapshot
 from cimlab.gui.window import Window
 from cimlab.records import RunWriter
+from cimlab.records.control import control_file
 from tests.gui import runs
 
 Until = Callable[[Callable[[], object]], None]
