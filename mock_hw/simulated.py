@@ -109,7 +109,7 @@ class SimulatedHal:
             origin="emulated",
             identity=f"cimlab emulated board, {device.name}, {tiles}x{rows}x{cols}, seed {seed}",
             defaults=Converters(0.1, 4.0, 5e-6, (40e-6,) * tiles),
-            capabilities=frozenset({"unfold", "transpose"}) | self._jobs,
+            capabilities=frozenset({"unfold", "transpose", "rest"}) | self._jobs,
         )
         self.state: State = (
             state

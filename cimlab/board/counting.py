@@ -20,7 +20,7 @@ from cimlab.wire import scaling
 from cimlab.wire.status import Status
 from cimlab.wire.verbs import AVERAGES_MAX
 
-from .hal import BoardHal, Codes8, HalInfo, JobHal
+from .hal import BoardHal, Codes8, HalInfo, JobHal, RestingHal
 
 
 class CountingHal:
@@ -138,6 +138,14 @@ class CountingHal:
         done = cast(JobHal, self._hal).run_job(name, settings, cells, target)
         self._counts[cells] += done.pulses.astype(np.uint32)
         return done
+
+    def relax(self, seconds: float) -> None:
+        """See RestingHal."""
+        if "rest" not in self._info.capabilities:
+            raise CapabilityError("these cells age in real time (capability 'rest')")
+        if not 0 <= seconds < np.inf:
+            raise LimitError(f"cells cannot rest for {seconds} s")
+        cast(RestingHal, self._hal).relax(seconds)
 
     def check_read(self, code: int, averages: int) -> None:
         """Refuse a read beyond the limits with LimitError."""

@@ -34,7 +34,8 @@ class HalInfo:
         origin: "measured" on a real chip, "emulated" in software.
         identity: Make, model, serial number, firmware.
         defaults: Converter settings after power-on; whoever drives the HAL applies them first.
-        capabilities: Of "unfold", "transpose", and "job:<name>" for a `JobHal`.
+        capabilities: Of "unfold", "transpose", "rest" for a `RestingHal`, and "job:<name>" for a
+            `JobHal`.
     """
 
     tiles: int
@@ -115,4 +116,12 @@ class JobHal(BoardHal, Protocol):
         Raises:
             ConfigError: A setting is missing, unknown or wrong.
         """
+        ...
+
+
+class RestingHal(BoardHal, Protocol):
+    """A BoardHal whose cells age on request (capability "rest"): an emulated one."""
+
+    def relax(self, seconds: float) -> None:
+        """Let every cell age by so many seconds, at once."""
         ...

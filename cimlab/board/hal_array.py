@@ -24,6 +24,7 @@ from cimlab.core.array import (
     Unfold,
     Window,
 )
+from cimlab.core.clock import RestingClock
 from cimlab.core.errors import CapabilityError, ConfigError
 from cimlab.wire import scaling
 
@@ -54,6 +55,8 @@ class HalArray(ArrayBase):
             identity=info.identity,
             capabilities=info.capabilities | {"counters"},
         )
+        if "rest" in info.capabilities:
+            self._clock = RestingClock(self._hal.relax)
         self._all = np.arange(self._spec.size, dtype=np.int64)
         self.configure(info.defaults)
 

@@ -187,6 +187,9 @@ class BoardService:
                 return self._vmm(verbs.Vmm.unpack(payload, flags))
             case Verb.COUNTERS:
                 return self._counters(payload)
+            case Verb.REST:
+                self._hal.relax(verbs.unpack_rest(payload))
+                return []
             case Verb.JOB:
                 self._start(verbs.Job.unpack(payload, self._size))
                 return None

@@ -80,7 +80,7 @@ class ArraySpec:
         origin: "measured" (real devices) or "emulated"; never confused in a record.
         identity: Who answered: make, model, serial number, firmware.
         capabilities: Optional verbs that work: "unfold", "transpose", "counters", "sweep",
-            "train", "job:write_verify", "job:ispp".
+            "train", "job:write_verify", "job:ispp"; "rest" where the clock is virtual.
     """
 
     tiles: int
@@ -344,10 +344,12 @@ class CimArray(Protocol):
 class ArrayBase:
     """What every CimArray shares: the context manager, and a refusal of optional verbs."""
 
+    _clock: Clock = RealClock()
+
     @property
     def clock(self) -> Clock:
-        """This machine's time."""
-        return RealClock()
+        """The time of the cells: this machine's, unless a child knows better."""
+        return self._clock
 
     def sweep(self, v: Floats, i_comp: float, dwell: float, cells: Addresses) -> Trace:
         """Refused: needs capability "sweep"."""

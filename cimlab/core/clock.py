@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -42,6 +43,23 @@ class VirtualClock:
 
     def sleep(self, seconds: float) -> None:
         """Move the clock forward at once."""
-        if seconds < 0:
+        if not seconds >= 0:
             raise ValueError(f"cannot sleep {seconds} s")
         self._now += seconds
+
+
+class RestingClock(VirtualClock):
+    """The time of emulated cells: whoever sleeps lets them rest for so long, at once.
+
+    Args:
+        rest: Lets all cells age by so many seconds.
+    """
+
+    def __init__(self, rest: Callable[[float], None]) -> None:
+        super().__init__()
+        self._rest = rest
+
+    def sleep(self, seconds: float) -> None:
+        """Move the clock forward, and the cells with it."""
+        super().sleep(seconds)
+        self._rest(seconds)

@@ -48,6 +48,7 @@ class Verb(IntEnum):
     VMM = 0x13
     COUNTERS = 0x14
     JOB = 0x15
+    REST = 0x16
 
 
 FIRST_NUMBERED = 0x10

@@ -1,4 +1,4 @@
-"""Payloads of the verbs that act on the array (docs/wire.md 3.4 to 3.7).
+"""Payloads of the verbs that act on the array (docs/wire.md 3.4 to 3.8).
 
 Arrays are written and read in place: a request packs into pieces, a payload unpacks into views.
 Unpacking checks form (LinkProtocol); whether the array has it and stands it is the service's.
@@ -237,6 +237,19 @@ class Job:
         target = reader.array("<f4", count(cells, size))
         reader.end()
         return cls(name, settings, cells, target)
+
+
+def pack_rest(seconds: float) -> list[Buffer]:
+    """Payload of REST."""
+    return [_F64.pack(seconds)]
+
+
+def unpack_rest(payload: memoryview) -> float:
+    """From the payload of REST."""
+    reader = Reader(payload)
+    (seconds,) = reader.unpack(_F64)
+    reader.end()
+    return float(seconds)
 
 
 def pack_result(result: JobResult) -> list[Buffer]:

@@ -21,7 +21,7 @@ from cimlab.core.array import (
     Unfold,
     Window,
 )
-from cimlab.core.clock import Clock
+from cimlab.core.clock import Clock, RestingClock
 from cimlab.core.errors import ConfigError
 from cimlab.core.stream import Stream
 from cimlab.drivers.soc.link import BoardLink, Request
@@ -78,6 +78,8 @@ class SocArray(ArrayBase):
             identity=info.identity,
             capabilities=info.capabilities,
         )
+        if "rest" in info.capabilities:
+            self._clock = RestingClock(self._rest)
 
     @property
     def spec(self) -> ArraySpec:
@@ -189,6 +191,9 @@ class SocArray(ArrayBase):
     def close(self) -> None:
         """Ground, say goodbye and release the stream; a second call does nothing."""
         self._link.close()
+
+    def _rest(self, seconds: float) -> None:
+        self._link.ask(Request(Verb.REST, verbs.pack_rest(seconds)))
 
     def _read_code(self, v: float) -> int:
         return int(scaling.dac_codes(v, self._converters.v_read, self._spec.dac_bits))

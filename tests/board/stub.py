@@ -19,7 +19,9 @@ LIMITS = Limits(v_set=2.0, v_reset=2.5, v_read=0.2, width_min=1e-7, width_max=1e
 class StubHal:
     """Reads depend on pulses and on how often a cell was read, products on how many went before."""
 
-    def __init__(self, capabilities: frozenset[str] = frozenset({"unfold", "transpose"})) -> None:
+    def __init__(
+        self, capabilities: frozenset[str] = frozenset({"unfold", "transpose", "rest"})
+    ) -> None:
         self.info = HalInfo(
             tiles=TILES,
             rows=ROWS,
@@ -97,6 +99,10 @@ class StubHal:
         assert counts.all()
         self.pulses[cells] += counts
         self.state[cells] += codes.astype(np.int64) * counts + ticks
+
+    def relax(self, seconds: float) -> None:
+        self._called("relax")
+        self.state += int(seconds)
 
     def ground(self) -> None:
         self.lit = False

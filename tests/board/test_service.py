@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cimlab.board.hal_array import HalArray
 from cimlab.board.service import BoardService, Connection
 from cimlab.core.array import Addresses, CimArray, Converters, Floats, JobResult, Unfold, Window
+from cimlab.core.clock import RealClock
 from cimlab.core.errors import ConfigError
 from cimlab.wire.frames import Buffer, Frame, FrameDecoder, Kind, Verb, encode
 from cimlab.wire.messages import Configure, Hello, Info, Report, pack_before, unpack_error
 from cimlab.wire.status import Status
-from cimlab.wire.verbs import Codes, Job, Pulse, Read, Vmm, unpack_result
+from cimlab.wire.verbs import Codes, Job, Pulse, Read, Vmm, pack_rest, unpack_result
 from tests.board.stub import COLS, LIMITS, ROWS, SIZE, TILES, StubHal
 
 BOOT = 9
@@ -109,7 +111,7 @@ def test_info_describes_the_board(service: BoardService) -> None:
     assert (info.tiles, info.rows, info.cols) == (TILES, ROWS, COLS)
     assert info.limits == LIMITS
     assert info.converters == Converters(0.1, 4.0, 5e-6, (4e-5, 4e-5))
-    assert info.capabilities == {"counters", "unfold", "transpose", "job:steady"}
+    assert info.capabilities == {"counters", "unfold", "transpose", "rest", "job:steady"}
     assert (info.identity, info.origin, info.watchdog, info.lease) == ("stub", "emulated", 2, 10)
 
 
@@ -316,6 +318,9 @@ REFUSED: list[tuple[int, tuple[list[Buffer], int], Status]] = [
     (Verb.VMM, unfolded(channels=1, rows=4), Status.ADDRESS),  # nothing for the second tile
     (Verb.VMM, unfolded(channels=2, rows=5), Status.ADDRESS),  # no whole number of kernels
     (Verb.COUNTERS, ([b""], 0), Status.MALFORMED),
+    (Verb.REST, ([bytes(7)], 0), Status.MALFORMED),
+    (Verb.REST, (pack_rest(np.inf), 0), Status.MALFORMED),
+    (Verb.REST, (pack_rest(-1.0), 0), Status.LIMIT),
     (Verb.JOB, (Job("sing", {}, CELLS, ONES).pack(SIZE), 0), Status.CAPABILITY),
     (Verb.JOB, (Job("steady", {}, CELLS, ONES * np.inf).pack(SIZE), 0), Status.JOB),
     (Verb.JOB, ([b"\1\xff\0\0"], 0), Status.MALFORMED),  # a name that is not UTF-8
@@ -355,6 +360,15 @@ def test_capabilities_are_the_hardwares() -> None:
     for request in (MAP, dataclasses.replace(VMM, transposed=True)):
         answer = host.ask(Verb.VMM, request.pack(), request.flags)
         assert status_of(answer) == Status.CAPABILITY
+    assert status_of(host.ask(Verb.REST, pack_rest(1.0))) == Status.CAPABILITY
+
+
+def test_a_hal_whose_cells_age_on_request_gives_a_virtual_clock(hal: StubHal) -> None:
+    array = HalArray(hal)
+    array.clock.sleep(7.0)
+    assert hal.state.tolist() == [7] * SIZE
+    assert array.clock.now() == 7.0
+    assert isinstance(HalArray(StubHal(frozenset())).clock, RealClock)
 
 
 def test_answers_too_long_for_the_host_are_refused(service: BoardService, hal: StubHal) -> None:

@@ -5,6 +5,8 @@ emulated board over a memory stream, byte by byte, and over a lossy stream, behi
 pseudo-terminal; with `-m hardware` also the board named by CIMLAB_STATION.
 """
 
+import time
+
 import numpy as np
 import pytest
 
@@ -226,6 +228,26 @@ def test_beyond_the_limits_nothing_happens(array, forbidden):
         forbidden(array)
     np.testing.assert_array_equal(array.counters(), before)
     array.read(V_READ, some_cells(array.spec))  # and the array still answers
+
+
+def test_the_clock_tells_the_time_of_the_cells(array):
+    """Emulated cells age at once; they forget, so thirty years move more cells than noise does."""
+    clock = array.clock
+    start = clock.now()
+    if "rest" not in array.spec.capabilities:
+        clock.sleep(0.01)
+        assert clock.now() - start >= 0.01
+        return
+    cells = some_cells(array.spec)
+    array.pulse(2.4, 1e-6, 3, cells)
+    first, second = (array.read(V_READ, cells, averages=256).current for _ in range(2))
+    years = 1e9
+    began = time.monotonic()
+    clock.sleep(years)
+    assert time.monotonic() - began < 5
+    assert clock.now() - start == years
+    third = array.read(V_READ, cells, averages=256).current
+    assert (third - second).std() > 2 * (second - first).std()
 
 
 def test_grounding_is_always_possible_and_changes_no_cell(array):

@@ -27,6 +27,7 @@ def scenario(array: CimArray) -> list[NDArray[np.generic]]:
     found.append(array.vmm(v).current)
     maps = rng.random((5, 2, 6, 6)).astype(np.float32) * 0.1
     found.append(array.vmm_unfolded(maps, Unfold((3, 3)), Window((0,), (2, 20), (3, 9))).current)
+    array.clock.sleep(86400.0)
     found.append(array.vmm_transposed(v[:, :, : array.spec.cols].copy()).current)
     found += [array.read(0.1, cells, averages=7).current, array.counters()]
     return found

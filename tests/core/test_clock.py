@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from cimlab.core.clock import RealClock, VirtualClock
+from cimlab.core.clock import RealClock, RestingClock, VirtualClock
 
 
 def test_the_real_clock_waits():
@@ -26,3 +26,13 @@ def test_a_day_of_the_virtual_clock_takes_no_time():
 def test_time_does_not_run_backwards():
     with pytest.raises(ValueError, match="cannot sleep"):
         VirtualClock().sleep(-1.0)
+
+
+def test_whoever_sleeps_on_a_resting_clock_ages_the_cells():
+    ages = []
+    clock = RestingClock(ages.append)
+    clock.sleep(3600.0)
+    with pytest.raises(ValueError, match="cannot sleep"):
+        clock.sleep(-1.0)
+    assert ages == [3600.0]
+    assert clock.now() == 3600.0

@@ -51,11 +51,10 @@ def levels_beyond(draw, cells):
         bad = draw(beyond(-LIMITS.v_reset, LIMITS.v_set))
         too_many = np.full(LIMITS.count_max + 1, 0.4)
         given["v"] = draw(st.sampled_from([np.insert(v, 2, bad), too_many, np.ones((2, 2))]))
-    elif key in ("i_comp", "dwell"):
-        high = np.inf if key == "i_comp" else LIMITS.width_max
-        below = st.floats(max_value=0, exclude_max=key == "dwell")
-        above = st.floats(min_value=high, exclude_min=bool(np.isfinite(high)))
-        given[key] = draw(st.one_of(below, above, st.just(NAN)))
+    elif key == "i_comp":
+        given["i_comp"] = draw(st.one_of(st.floats(max_value=0), st.sampled_from([np.inf, NAN])))
+    elif key == "dwell":
+        given["dwell"] = draw(beyond(-(2.0**-80), LIMITS.width_max))
     elif key == "width":
         bad = draw(beyond(LIMITS.width_min, LIMITS.width_max))
         one_bad = np.array([1e-6, 1e-6, bad, 1e-6])

@@ -23,6 +23,7 @@ VERBS = {
     0x13: "VMM",
     0x14: "COUNTERS",
     0x15: "JOB",
+    0x16: "REST",
 }
 Fields = dict[str, Any]
 
@@ -171,6 +172,8 @@ def request_fields(message: Message, shape: tuple[int, int, int]) -> Fields:
         return reader.done({"mode": mode, "cells": cells})
     if message.verb == "JOB":
         return reader.done(_job(reader, size))
+    if message.verb == "REST":
+        return reader.done({"seconds": reader.number("d")})
     return reader.done({})
 
 
@@ -235,7 +238,7 @@ def answer_fields(message: Message, request: Fields | None = None, flags: int = 
         return reader.done({"next": reader.number("I"), "have": reader.number("I")})
     if message.verb == "HELLO":
         return reader.done(_info(reader))
-    if request is None or message.verb in ("GROUND", "BYE", "CONFIGURE"):
+    if request is None or message.verb in ("GROUND", "BYE", "CONFIGURE", "REST"):
         return reader.done({})
     if message.verb in ("READ", "PULSE"):
         return reader.done(_reading(reader, request["averages"], len(request["cells"])))

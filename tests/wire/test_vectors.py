@@ -23,7 +23,18 @@ from cimlab.wire.messages import (
     unpack_before,
     unpack_error,
 )
-from cimlab.wire.verbs import Codes, Job, Pulse, Read, Vmm, count, pack_result, unpack_result
+from cimlab.wire.verbs import (
+    Codes,
+    Job,
+    Pulse,
+    Read,
+    Vmm,
+    count,
+    pack_rest,
+    pack_result,
+    unpack_rest,
+    unpack_result,
+)
 from tests.wire import reference_decoder as reference
 from tests.wire.vector_files import Vector, load
 
@@ -65,6 +76,8 @@ def pack_request(verb: str, f: Fields, array: tuple[int, int, int]) -> tuple[lis
     if verb == "JOB":
         target = np.array(f["target"], np.float32)
         return Job(f["name"], f["settings"], cells_of(f), target).pack(size), 0
+    if verb == "REST":
+        return pack_rest(f["seconds"]), 0
     return [], 0
 
 
@@ -142,6 +155,8 @@ def unpack_request(vector: Vector, frame: Frame) -> Fields:
         return pulse_fields(Pulse.unpack(payload, size), vector.array)
     if vector.verb == "VMM":
         return vmm_fields(Vmm.unpack(payload, frame.flags))
+    if vector.verb == "REST":
+        return {"seconds": unpack_rest(payload)}
     job = Job.unpack(payload, size)
     fields = {"name": job.name, "settings": job.settings, "target": job.target.tolist()}
     return fields | {"cells": selected(job.cells, vector.array)}

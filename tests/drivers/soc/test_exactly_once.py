@@ -93,6 +93,10 @@ def _configure(i_read: float) -> Operation:
     return lambda array: array.configure(Converters(0.1, 4.0, i_read, (4e-5,) * TILES))
 
 
+def _rest(seconds: int) -> Operation:
+    return lambda array: array.clock.sleep(seconds)
+
+
 operations = st.one_of(
     st.builds(_read, st.none() | addresses, st.integers(1, 4)),
     st.builds(_pulse, addresses, st.lists(volts, min_size=1, max_size=5), st.integers(1, 9)),
@@ -101,6 +105,7 @@ operations = st.one_of(
     st.builds(_unfolded, st.integers(1, 5)),
     st.builds(_job, addresses, st.integers(1, 5)),
     st.builds(_configure, st.sampled_from([1e-6, 5e-6])),
+    st.builds(_rest, st.integers(0, 10**6)),
     st.just(lambda array: array.ground()),
 )
 chances = st.sampled_from([0.0, 0.05, 0.2])
@@ -136,6 +141,7 @@ def test_results_and_counters_are_those_without_a_wire(
     ) as array:
         for operation in script:
             np.testing.assert_equal(operation(array), operation(model))
+        assert array.clock.now() == model.clock.now()
         np.testing.assert_array_equal(array.counters().reshape(-1), twin.counts)
     np.testing.assert_array_equal(hal.pulses, twin.counts)
     np.testing.assert_array_equal(hal.reads, twin._hal.reads)  # type: ignore[attr-defined]
