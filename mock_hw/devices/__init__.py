@@ -1,6 +1,21 @@
 """Device physics: pure state functions on arrays of cells, without bytes and without sleep."""
 
 from cimlab.mock_hw.devices.base import Cells, DeviceModel, Draws
-from cimlab.mock_hw.devices.registry import MODELS, device
+from cimlab.mock_hw.devices.exponential import Exponential
+from cimlab.mock_hw.devices.files import write_device
+from cimlab.mock_hw.devices.registry import MODELS, DeviceFile, device, read_device
+from cimlab.mock_hw.devices.replay import Jumps, Replay
 
-__all__ = ["MODELS", "Cells", "DeviceModel", "Draws", "device"]
+__all__ = [
+    "MODELS",
+    "Cells",
+    "DeviceFile",
+    "DeviceModel",
+    "Draws",
+    "Exponential",
+    "Jumps",
+    "Replay",
+    "device",
+    "read_device",
+    "write_device",
+]
