@@ -9,17 +9,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from cimlab.core.array import Addresses, CimArray, Mask, Reading
-from cimlab.protocols.procedure import Plan, Round, idle_on_error
+from cimlab.core.array import Addresses, ArraySpec, CimArray, Mask
+from cimlab.protocols.characterisation import CellPlan, Course, Stress, Summary, median, stated
+from cimlab.protocols.points import Points
+from cimlab.protocols.procedure import Round, idle_on_error
 from cimlab.protocols.program import ProgramResult, program_steps
 from cimlab.protocols.ramps import RampPlan
+from cimlab.protocols.telegraph import Telegraph, telegraphs
 
 
-class ReadNoisePlan(Plan):
+class ReadNoisePlan(CellPlan):
     """How often to read, and how."""
 
-    v_read: float = Field(default=0.1, gt=0, description="read voltage, V")
-    reads: int = Field(default=64, ge=2, description="single reads of each cell")
+    averages: int = Field(default=1, ge=1, le=256, description="conversions averaged in a read")
+    reads: int = Field(default=64, ge=2, description="reads of each cell")
+    interval: float = Field(
+        default=0.0, ge=0, description="time from read to read, 0 for as fast as it goes, s"
+    )
+
+    def stress(self, spec: ArraySpec) -> Stress:
+        """None: cells are only read."""
+        return Stress()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,39 +40,71 @@ class ReadNoise:
         mean: Mean current a cell, (n,) A.
         sigma: Standard deviation a cell, (n,) A; NaN where a read was clipped.
         overall: Root mean square of the cells' sigma, A.
+        allan: Allan deviation from a read to the next, (n,) A: equal to sigma where reads are
+            independent, smaller where the current wanders slowly; NaN where a read was clipped.
+        telegraph: Cells that jump between two levels.
+        interval: Mean time from read to read, s.
         reads: Reads a cell.
     """
 
     mean: NDArray[np.float64]
     sigma: NDArray[np.float64]
     overall: float
+    allan: NDArray[np.float64]
+    telegraph: Telegraph
+    interval: float
     reads: int
+
+    def summary(self) -> Summary:
+        """Noise of all cells together, and how many are telegraphs."""
+        rtn = self.telegraph
+        return stated(
+            cells=self.sigma.size,
+            reads=self.reads,
+            interval_s=self.interval,
+            current_median_A=median(self.mean),
+            sigma_rms_A=self.overall,
+            allan_rms_A=_rms(self.allan),
+            rtn_cells=int(rtn.found.sum()),
+            rtn_amplitude_median_A=median(rtn.amplitude),
+            rtn_dwell_low_median_s=median(rtn.dwell_low) * self.interval,
+            rtn_dwell_high_median_s=median(rtn.dwell_high) * self.interval,
+        )
 
 
 def read_noise(
     array: CimArray, plan: ReadNoisePlan, cells: Addresses | None = None
-) -> Generator[Reading, None, ReadNoise]:
-    """Read cells again and again; yields each `Reading`. Clipped cells do not count."""
-    n = array.spec.size if cells is None else cells.size
-    first = np.zeros(n)
-    total, square = np.zeros(n), np.zeros(n)
-    clipped = np.zeros(n, np.bool_)
+) -> Generator[Points, None, ReadNoise]:
+    """Read cells (n,), or all of them, again and again. Clipped cells do not count."""
+    where = np.arange(array.spec.size, dtype=np.int64) if cells is None else cells
+    course = Course(array, plan, where)
+    first = np.zeros(where.size)
+    # about the first reading, so that small spreads stay exact
+    off = np.zeros((plan.reads, where.size), np.float32)
+    clipped = np.zeros(where.size, np.bool_)
+    begun = ended = 0.0
     with idle_on_error(array):
         for k in range(plan.reads):
-            reading = array.read(plan.v_read, cells)
-            current = np.ravel(reading.current)
+            course.wait(k * plan.interval)
+            reading = array.read(plan.v_read, where, plan.averages)
+            point = course.point(k, reading, (k + 1) / plan.reads)
             if k == 0:
-                first = current
-            # sums about the first reading, so that squares of small spreads stay exact
-            total += current - first
-            square += (current - first) ** 2
-            clipped |= np.ravel(reading.saturated)
-            yield reading
-    variance = (square - total**2 / plan.reads) / (plan.reads - 1)
-    sigma = np.where(clipped, np.nan, np.sqrt(np.maximum(variance, 0.0)))
-    good = ~clipped
-    overall = float(np.sqrt(np.mean(sigma[good] ** 2))) if good.any() else float("nan")
-    return ReadNoise(first + total / plan.reads, sigma, overall, plan.reads)
+                first, begun = reading.current, float(point.time[0])
+            off[k] = reading.current - first
+            clipped |= reading.saturated
+            ended = float(point.time[0])
+            yield point
+    off[:, clipped] = np.nan
+    sigma = off.std(axis=0, ddof=1, dtype=np.float64)
+    allan = np.sqrt(np.mean(np.diff(off, axis=0) ** 2, axis=0, dtype=np.float64) / 2)
+    mean = first + np.where(clipped, 0.0, off.mean(axis=0, dtype=np.float64))
+    interval = (ended - begun) / (plan.reads - 1)
+    return ReadNoise(mean, sigma, _rms(sigma), allan, telegraphs(off), interval, plan.reads)
+
+
+def _rms(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

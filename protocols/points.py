@@ -15,7 +15,8 @@ class Points:
     """Some consecutive points of a procedure, n points of m cells each.
 
     Attributes:
-        index: Number of the first of these points within the procedure, from 0.
+        index: Number of the first of these points in the course of each cell, from 0; the same
+            whether cells are visited together or one after another, and never twice for a cell.
         cycle: Cycle, train or loop each point belongs to, (n,).
         time: When each was measured, s of the array's clock since the procedure began, (n,).
         v: Pulse or sweep voltage before or at the reading, V, (n, m); 0 where it only read.
@@ -42,5 +43,7 @@ class Points:
 
     @property
     def g(self) -> NDArray[np.float64]:
-        """Conductance, S, (n, m)."""
-        return self.current / self.v_read[:, None]
+        """Conductance, S, (n, m); NaN at the zero of a sweep."""
+        v = np.where(self.v_read == 0, np.nan, self.v_read)
+        g: NDArray[np.float64] = self.current / v[:, None]
+        return g

@@ -1,0 +1,150 @@
+"""Endurance: SET and RESET in turn, with reads at cycles evenly spaced in their logarithm."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from cimlab.core.array import Addresses, ArraySpec, CimArray, Mask, Reading
+from cimlab.protocols.characterisation import (
+    CellPlan,
+    Course,
+    Stress,
+    Summary,
+    log_counts,
+    median,
+    stated,
+    visited_apart,
+)
+from cimlab.protocols.points import Points
+from cimlab.protocols.procedure import idle_on_error
+
+
+class EndurancePlan(CellPlan):
+    """Cycling until the window closes; the defaults drive a b-RRAM from end to end."""
+
+    v_set: float = Field(default=2.6, gt=0, description="SET amplitude, V")
+    v_reset: float = Field(default=2.8, gt=0, description="RESET amplitude (magnitude), V")
+    width: float = Field(default=1e-6, gt=0, description="pulse width, s")
+    pulses: int = Field(default=1, ge=1, description="pulses of each half cycle")
+    cycles_max: int = Field(default=1000, ge=1, description="cycles of each cell at most")
+    per_decade: int = Field(default=5, ge=1, description="reads a decade of cycles")
+    window_min: float = Field(
+        default=2.0, gt=0, description="a cell whose g_on / g_off is below this counts as failing"
+    )
+    patience: int = Field(
+        default=3, ge=1, description="reads in a row at which a cell fails before it is given up"
+    )
+
+    def stress(self, spec: ArraySpec) -> Stress:
+        """See CellPlan."""
+        pulses = 2 * self.pulses * self.cycles_max
+        return Stress.of((self.v_set, -self.v_reset), self.width, pulses, self.pulses)
+
+
+@dataclass(frozen=True, slots=True)
+class EnduranceResult:
+    """How the window developed.
+
+    Attributes:
+        cells: Addresses, (m,).
+        cycle: Cycles done at each read, (n,).
+        g_on: After the SET of that cycle, (n, m) S; NaN once a cell was given up.
+        g_off: After its RESET, (n, m) S.
+        survived: Last read cycle at which the window of each cell was open, (m,).
+        failed: True where a cell was given up, (m,).
+    """
+
+    cells: Addresses
+    cycle: NDArray[np.int64]
+    g_on: NDArray[np.float64]
+    g_off: NDArray[np.float64]
+    survived: NDArray[np.int64]
+    failed: Mask
+
+    def summary(self) -> Summary:
+        """Windows at both ends, and the life of the cells."""
+        return stated(
+            cells=self.cells.size,
+            cycles=int(self.cycle[np.isfinite(self.g_on).any(axis=1)][-1]),
+            failed=int(self.failed.sum()),
+            survived_median=median(self.survived),
+            survived_least=int(self.survived.min()),
+            g_on_first_median_S=median(self.g_on[0]),
+            g_off_first_median_S=median(self.g_off[0]),
+            g_on_last_median_S=median(self.g_on[self.g_on.shape[0] - 1]),
+            g_off_last_median_S=median(self.g_off[self.g_off.shape[0] - 1]),
+        )
+
+
+class _Cycling:
+    """Cells being cycled, those that were given up left alone."""
+
+    def __init__(self, array: CimArray, plan: EndurancePlan, cells: Addresses) -> None:
+        self.course = Course(array, plan, cells)
+        self.array, self.plan = array, plan
+        reads = np.array(log_counts(plan.cycles_max, plan.per_decade))
+        nothing = np.full((reads.size, cells.size), np.nan)
+        m = cells.size
+        self.result = EnduranceResult(
+            cells, reads, nothing, nothing.copy(), np.zeros(m, np.int64), np.zeros(m, np.bool_)
+        )
+
+    def visit(self, cells: Addresses, place: Addresses) -> Generator[Points, None, None]:
+        """Cycle these cells, whose places in the result are place (m,)."""
+        plan, result = self.plan, self.result
+        bad = np.zeros(cells.size, np.int64)
+        done = 0
+        for k, cycle in enumerate(result.cycle.tolist()):
+            self._cycle(cells, cycle - 1 - done)
+            done = cycle
+            share = cycle / plan.cycles_max
+            on = self._half(plan.v_set, cells)
+            count = plan.pulses
+            yield self._point(2 * k, on, plan.v_set, cycle, share * (1 - 1e-9), count)
+            off = self._half(-plan.v_reset, cells)
+            result.g_on[k, place], result.g_off[k, place] = on.g, off.g
+            open_ = on.g >= plan.window_min * off.g
+            result.survived[place[open_]] = cycle
+            bad = np.where(open_, 0, bad + 1)
+            given_up = bad >= plan.patience
+            result.failed[place] = given_up
+            ends = bool(given_up.all())
+            yield self._point(2 * k + 1, off, -plan.v_reset, cycle, 1.0 if ends else share, count)
+            if ends:
+                return
+            cells, place, bad = cells[~given_up], place[~given_up], bad[~given_up]
+
+    def _cycle(self, cells: Addresses, cycles: int) -> None:
+        for _ in range(cycles):
+            for v in (self.plan.v_set, -self.plan.v_reset):
+                self.array.pulse(v, self.plan.width, self.plan.pulses, cells)
+
+    def _half(self, v: float, cells: Addresses) -> Reading:
+        plan = self.plan
+        return self.array.pulse_and_read(
+            v, plan.width, plan.v_read, cells, plan.pulses, plan.averages
+        )
+
+    def _point(
+        self, index: int, reading: Reading, v: float, cycle: int, share: float, count: int
+    ) -> Points:
+        return self.course.point(
+            index, reading, share, v=v, width=self.plan.width, count=count, cycle=cycle
+        )
+
+
+def endurance(
+    array: CimArray, plan: EndurancePlan, cells: Addresses
+) -> Generator[Points, None, EnduranceResult]:
+    """Cycle cells (m,) until they fail `patience` reads in a row, or have done `cycles_max`."""
+    cycling = _Cycling(array, plan, cells)
+    places = np.arange(cells.size)
+    with idle_on_error(array):
+        for at, group in cycling.course.visits(visited_apart(array.spec)):
+            yield from cycling.visit(group, places[at])
+    return cycling.result
