@@ -82,6 +82,10 @@ def lenet(
         float | None,
         typer.Option(help="Weight range over the largest initial weight [default: 3]."),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="A run to compare with, such as one of --mode fp32: kept in the file."),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue the run of this file, as it was planned.")
     ] = None,
@@ -91,11 +95,11 @@ def lenet(
     """Train the paper's LeNet on MNIST; the defaults stated are those of the paper's recipe."""
     from . import training
 
-    elsewhere = ("station", "recipe", "resume", "out", "json_")
+    elsewhere = ("station", "recipe", "baseline", "resume", "out", "json_")
     given = {k: v for k, v in context.params.items() if v is not None and k not in elsewhere}
     if resume is not None:
-        if given or out is not None or recipe != "paper":
-            extra = ", ".join(given or ["out or recipe"])
+        if given or out is not None or baseline is not None or recipe != "paper":
+            extra = ", ".join(given or ["out, baseline or recipe"])
             raise ConfigError(f"--resume continues a run as it was planned; leave out: {extra}")
         data = training.resume_run(resume, station)
     else:
@@ -104,7 +108,10 @@ def lenet(
         if repeats is not None:
             given["repeats"] = dict(part.partition("=")[::2] for part in repeats.split(","))
         data = training.start_run(
-            training.recipe(given, recipe), station or "mock:", out or files.run_file("train")
+            training.recipe(given, recipe),
+            station or "mock:",
+            out or files.run_file("train"),
+            baseline,
         )
     console.result(data, summary(data))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from threadpoolctl import threadpool_limits
 
@@ -17,7 +18,7 @@ from cimlab import records
 from cimlab.core.array import ArraySpec, Limits
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.core.station import load_station
-from cimlab.records import Header, RunReader, RunWriter
+from cimlab.records import Header, RunReader, RunWriter, WeightMap
 from cimlab.records.control import Requests
 from cimlab.rig import StationArray, open_array
 from cimlab.training.data import load_mnist
@@ -46,9 +47,19 @@ def recipe(given: Mapping[str, Any], base: str = "paper") -> Recipe:
         raise ConfigError(wrong) from error
 
 
-def start_run(plan: Recipe, station: str, file: Path) -> dict[str, Any]:
-    """Train from the beginning into a new run file; returns the result as plain data."""
+def start_run(
+    plan: Recipe, station: str, file: Path, baseline: Path | None = None
+) -> dict[str, Any]:
+    """Train from the beginning into a new run file; returns the result as plain data.
+
+    Args:
+        plan: How to train.
+        station: Where the array is; not opened in mode fp32.
+        file: The new run file.
+        baseline: A run whose epochs are kept in the file, to compare with.
+    """
     where = None if plan.mode == "fp32" else load_station(station)
+    epochs = {} if baseline is None else _epochs(baseline)
     images = load_mnist()
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where)) if where else None
@@ -59,6 +70,8 @@ def start_run(plan: Recipe, station: str, file: Path) -> dict[str, Any]:
             station=files.station_facts(where) if where else {},
             plan=plan.model_dump(mode="json"),
             seeds={"training": plan.seed},
+            weights=_weight_map(training),
+            baseline=epochs,
         )
         run = stack.enter_context(RunWriter.create(file, header, training.state()[0]))
         _follow(training, array, run, file)
@@ -80,45 +93,78 @@ def resume_run(file: Path, station: str | None) -> dict[str, Any]:
         where = None
         if plan.mode != "fp32":
             where = load_station(station) if station else files.recorded_station(before.station)
-        counts = _last_counts(before)
+        last = _last_map(before)
     images = load_mnist()
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where)) if where else None
         if array is not None:
-            _count_on(array, counts)
+            _count_on(array, last)
         training = Training(plan, array, images)
         moved = training.restore(*found).moved
+        if training.updater is not None and last:
+            training.updater.target[:] = last["target"].ravel()[training.updater.cells]
         spec = array.spec if array else _NO_ARRAY
         run = stack.enter_context(RunWriter.resume(file, spec, len(moved)))
         _follow(training, array, run, file)
         return _result(training, array, file) | {"moved_cells": len(moved)}
 
 
-def _last_counts(run: RunReader) -> dict[str, Any]:
-    """Pulses and reads a cell at the last map, (tiles, rows, cols); empty without a map."""
-    last = slice(-1, None)
+def _epochs(file: Path) -> dict[str, NDArray[Any]]:
+    """Accuracy and loss of a run's epochs."""
+    with records.load(file) as run:
+        if not run.rows("epochs"):
+            raise RecordError(f"{file} holds no finished epoch to compare with")
+        return run.columns("epochs", ("step", "number", "accuracy", "accuracy_2560", "loss"))
+
+
+def _weight_map(training: Training) -> WeightMap | None:
+    """Which weights are on which cells."""
+    if training.updater is None:
+        return None
+    layers = training.layers.values()
+    sizes = [layer.weight.numel() for layer in layers]
+    return WeightMap(
+        names=tuple(training.layers),
+        shapes=tuple(tuple(layer.weight.shape) for layer in layers),
+        cells=training.updater.cells,
+        layer=np.repeat(np.arange(len(sizes)), sizes),
+        scale=np.repeat([layer.scale for layer in layers], sizes),
+    )
+
+
+def _last_map(run: RunReader) -> dict[str, Any]:
+    """Pulses, reads and targets of the last map, (tiles, rows, cols); empty without a map."""
     if not run.rows("maps"):
         return {}
-    return {name: run.column("maps", name, last)[0] for name in ("pulses", "reads")}
+    last = run.columns("maps", ("pulses", "reads", "target"), slice(-1, None))
+    return {name: values[0] for name, values in last.items()}
 
 
-def _count_on(array: StationArray, counts: Mapping[str, Any]) -> None:
+def _count_on(array: StationArray, last: Mapping[str, Any]) -> None:
     """Let the ledger go on where the run stopped; a board that counts knows its pulses itself."""
-    if counts:
-        array.ledger.reads += counts["reads"]
+    if last:
+        array.ledger.reads += last["reads"]
         if "counters" not in array.spec.capabilities:
-            array.ledger.pulses += counts["pulses"]
+            array.ledger.pulses += last["pulses"]
 
 
 def _follow(training: Training, array: StationArray | None, run: RunWriter, file: Path) -> None:
     """Train to the end; every event goes to the run file, the progress bar or the log."""
     steps = training.recipe.steps
 
+    tiles = array.spec.tiles if array else 1
+    if array is not None:
+        run.watch_link(lambda: array.link)
+
     def rest() -> None:
-        run.flush()
         if array is not None:
             array.ground()
+        run.mark("paused")
         log.info("paused on request")
+
+    def wake() -> None:
+        run.mark("running")
+        log.info("going on")
 
     try:
         with (
@@ -129,13 +175,11 @@ def _follow(training: Training, array: StationArray | None, run: RunWriter, file
             for event in events:
                 if isinstance(event, StepDone):
                     bar.update(1)
-                _record(event, run)
+                _record(event, run, tiles)
                 _tell(event, training)
                 if isinstance(event, Prepared | EpochDone):
                     _checkpoint(training, array, run)
-                if _can_rest(event, training.recipe) and requests.stop(
-                    rest, lambda: log.info("going on")
-                ):
+                if _can_rest(event, training.recipe) and requests.stop(rest, wake):
                     if isinstance(event, StepDone):
                         _checkpoint(training, array, run)
                     raise KeyboardInterrupt("stopped on request")
@@ -157,14 +201,17 @@ def _can_rest(event: Event, plan: Recipe) -> bool:
     return False
 
 
-def _record(event: Event, run: RunWriter) -> None:
+def _record(event: Event, run: RunWriter, tiles: int) -> None:
     match event:
-        case StepDone():
+        case StepDone(clipped=clipped):
+            shares = np.full(tiles, np.nan, np.float32)
+            shares[: len(clipped)] = clipped
             run.append(
                 "steps",
                 step=event.step,
                 loss=event.loss,
                 saturated=event.saturated,
+                clipped=shares,
                 **_updates(event.update),
             )
         case EpochDone():
@@ -212,8 +259,9 @@ def _checkpoint(training: Training, array: StationArray | None, run: RunWriter) 
     """Store where the training is, and the map that this had to read anyway."""
     arrays, info = training.state()
     if array is not None and training.updater is not None:
-        current = np.full(array.spec.size, np.nan)
+        current, target = np.full((2, array.spec.size), np.nan)
         current[training.updater.cells] = arrays["current"]
+        target[training.updater.cells] = training.updater.target
         run.append(
             "maps",
             step=training.step,
@@ -221,6 +269,7 @@ def _checkpoint(training: Training, array: StationArray | None, run: RunWriter) 
             current=current.reshape(array.spec.shape),
             pulses=array.ledger.pulses,
             reads=array.ledger.reads,
+            target=target.reshape(array.spec.shape),
         )
     run.checkpoint(arrays, info)
 

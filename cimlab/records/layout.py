@@ -6,6 +6,7 @@ dataset carries its unit and a description, so a file explains itself without th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 FORMAT = "cimlab-run"
@@ -20,13 +21,21 @@ class Column:
         dtype: numpy name of the element type.
         unit: SI symbol, or "1" for pure numbers.
         description: One line for a reader of the file.
-        per_cell: True when a row is a map (tiles, rows, cols), else a single number.
+        per_cell: True when a row is a map (tiles, rows, cols).
+        per_tile: True when a row is a number a tile, (tiles,). Otherwise it is a single number.
+        default: In rows that leave it out, and in files older than it; None: it must be given.
     """
 
     dtype: str
     unit: str
     description: str
     per_cell: bool = False
+    per_tile: bool = False
+    default: float | None = None
+
+    def shape(self, cells: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of a row on an array of cells (tiles, rows, cols)."""
+        return cells if self.per_cell else cells[:1] if self.per_tile else ()
 
 
 _TIME = Column("f8", "s", "seconds since utc_start")
@@ -53,6 +62,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "device_updates": Column("i8", "1", "cells written after the batch"),
         "pulses": Column("i8", "1", "programming pulses applied after the batch"),
         "saturated": Column("f8", "1", "share of conversions that clipped, the worst tile's, 0-1"),
+        "clipped": Column(
+            "f4", "1", "the same of each tile; NaN: not used", per_tile=True, default=math.nan
+        ),
     },
     "maps": {
         "time": _TIME,
@@ -61,6 +73,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "current": Column("f4", "A", "cell currents; NaN where not read", per_cell=True),
         "pulses": Column("u4", "1", "pulses each cell received so far", per_cell=True),
         "reads": Column("u4", "1", "single-cell reads of each cell so far", per_cell=True),
+        "target": Column(
+            "f4", "A", "current last asked of a cell; NaN: none", per_cell=True, default=math.nan
+        ),
     },
     "programming": {
         "time": _TIME,
@@ -85,10 +100,18 @@ TABLES: dict[str, dict[str, Column]] = {
         "current": Column("f8", "A", "current measured"),
         "saturated": Column("?", "1", "the current is only a bound: converter or compliance"),
     },
+    "link": {
+        "time": _TIME,
+        "requests": Column("i8", "1", "numbered requests so far, each counted once"),
+        "frames": Column("i8", "1", "whole frames sent and received so far"),
+        "bytes_out": Column("i8", "1", "bytes sent so far"),
+        "bytes_in": Column("i8", "1", "bytes received so far"),
+        "retries": Column("i8", "1", "requests sent again so far"),
+    },
 }
 
 #: Tables whose rows come every few milliseconds: collected, and written together.
 FREQUENT = ("steps", "points")
 
 #: Values of the one-number dataset "status".
-STATUS = ("running", "finished", "stopped", "failed")
+STATUS = ("running", "finished", "stopped", "failed", "paused")

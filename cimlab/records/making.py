@@ -14,12 +14,14 @@ from typing import Any
 import h5py
 import numpy as np
 from h5py import h5f, h5p
+from numpy.typing import NDArray
 
 from cimlab.core.array import ArraySpec
 from cimlab.core.errors import RecordError
 
 from . import provenance
 from .layout import FORMAT, FORMAT_VERSION, STATUS, TABLES
+from .weights import WeightMap
 
 _PACKED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 """Millions of points hardly differ in most columns: they take a tenth of the room."""
@@ -35,6 +37,8 @@ class Header:
         station: The station as plain JSON data, without secrets.
         plan: The plan as plain JSON data.
         seeds: Every seed by name.
+        weights: Which weights the cells carry; None where they carry none.
+        baseline: Epochs of another run to compare with, some columns of the table `epochs`.
     """
 
     kind: str
@@ -42,6 +46,8 @@ class Header:
     station: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
+    weights: WeightMap | None = None
+    baseline: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -101,19 +107,28 @@ def describe(file: h5py.File, header: Header, started: float) -> None:
     )
     status = file.create_dataset("status", data=np.int8(STATUS.index("running")))
     status.attrs.update({"unit": "1", "description": f"index into {list(STATUS)}"})
+    if header.weights is not None:
+        header.weights.store(file)
+    for name, values in header.baseline.items():
+        column = TABLES["epochs"][name]
+        dataset = file.create_dataset(f"baseline/{name}", data=values, dtype=column.dtype)
+        dataset.attrs.update({"unit": column.unit, "description": column.description})
 
 
 def complete(file: h5py.File, cells: tuple[int, ...]) -> None:
     """Make every table and dataset that is not there: all of them, or those of later versions."""
-    for name in [name for name in TABLES if name not in file]:
-        for key, column in TABLES[name].items():
-            shape = cells if column.per_cell else ()
+    for name, columns in TABLES.items():
+        for key, column in columns.items():
+            if f"{name}/{key}" in file:
+                continue
+            shape = column.shape(cells)
             dataset = file.create_dataset(
                 f"{name}/{key}",
                 shape=(0, *shape),
                 maxshape=(None, *shape),
-                chunks=(1, *shape) if column.per_cell else (1024,),
+                chunks=(1 if column.per_cell else 256 if column.per_tile else 1024, *shape),
                 dtype=column.dtype,
+                fillvalue=column.default,
                 **(_PACKED if name == "points" else {}),
             )
             dataset.attrs.update({"unit": column.unit, "description": column.description})

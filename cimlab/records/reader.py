@@ -18,6 +18,7 @@ from cimlab.core.errors import RecordError
 from . import checkpoint
 from .layout import FORMAT, FORMAT_VERSION, STATUS, TABLES
 from .series import Series, by_cell
+from .weights import WeightMap
 
 
 def open_reading(path: str | os.PathLike[str]) -> h5py.File:
@@ -96,14 +97,15 @@ class RunReader:
         """Complete rows of a table now; none in a file older than the table."""
         if table not in self._file:
             return 0
-        columns = [self._file[table][name] for name in TABLES[table]]
+        group = self._file[table]
+        columns = [group[name] for name in TABLES[table] if name in group]
         for dataset in columns:
             dataset.id.refresh()
         # A reader may arrive between two columns of a row being written.
         return min(len(dataset) for dataset in columns)
 
     def column(self, table: str, name: str, rows: slice = slice(None)) -> NDArray[Any]:
-        """One column, in its unit: (rows,) or (rows, tiles, rows, cols)."""
+        """One column, in its unit: (rows,), or (rows, tiles, rows, cols) where it is per cell."""
         return self.columns(table, (name,), rows)[name]
 
     def columns(
@@ -111,10 +113,25 @@ class RunReader:
     ) -> dict[str, NDArray[Any]]:
         """Several columns of the same rows by name, for the price of one look at the file."""
         start, stop, stride = rows.indices(self.rows(table))
-        if table not in self._file:
-            return {name: np.empty(0, TABLES[table][name].dtype) for name in names}
-        group = self._file[table]
-        return {name: np.asarray(group[name][start:stop:stride]) for name in names}
+        return {name: self._read(table, name, range(start, stop, stride)) for name in names}
+
+    def _read(self, table: str, name: str, rows: range) -> NDArray[Any]:
+        if f"{table}/{name}" in self._file:
+            dataset = self._file[table][name]
+            return np.asarray(dataset[rows.start : rows.stop : rows.step])
+        column = TABLES[table][name]  # of a later version than the file
+        cells = tuple(self.spec[size] for size in ("tiles", "rows", "cols"))
+        return np.full((len(rows), *column.shape(cells)), column.default or 0, column.dtype)
+
+    @property
+    def weights(self) -> WeightMap | None:
+        """Which weights the cells carry; None where they carry none, or the file does not say."""
+        return WeightMap.read(self._file)
+
+    @property
+    def baseline(self) -> dict[str, NDArray[Any]]:
+        """Epochs of the run that this one is compared with; empty without one."""
+        return {name: data[()] for name, data in self._file.get("baseline", {}).items()}
 
     def series(self) -> Series:
         """The points of a sweep so far, cell by cell."""

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,11 +25,12 @@ from cimlab.core.array import ArraySpec
 from cimlab.core.errors import RecordError
 
 from . import checkpoint
-from .layout import FREQUENT, STATUS, TABLES
+from .layout import FREQUENT, STATUS, TABLES, Column
 from .making import Header, add_session, build, complete, describe, publish
 from .reader import open_reading
 
 _FLUSH_SECONDS = 2.0
+_LINK_SECONDS = 1.0
 _Blocks = list[Mapping[str, NDArray[Any]]]
 
 
@@ -47,6 +48,9 @@ class RunWriter:
         self._started = started
         self._lock = threading.RLock()
         self._timer: threading.Timer | None = None
+        self._link: Callable[[], object] = lambda: None
+        self._link_due = 0.0
+        self._done: float | None = None
         # Rows in the file and those that wait. Both change in one assignment, and writing says
         # where: a flush that Ctrl-C cut short is simply done again.
         self._tables: dict[str, tuple[int, _Blocks]] = {
@@ -114,19 +118,19 @@ class RunWriter:
         return cls(publish(target), started)
 
     def append(self, table: str, **values: ArrayLike) -> None:
-        """Add a row; a value for every column of the table but time, which is now."""
+        """Add a row; a value for every column but time, which is now, and those with a default."""
         row = {"time": time.time() - self._started, **values}
         self.extend(table, {name: np.asarray(value)[None] for name, value in row.items()})
 
     def extend(self, table: str, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Add n rows: an array of n for every column of the table, time included.
+        """Add n rows: an array of n for every column without a default, time included.
 
         The arrays are kept until the next flush; the caller must not change them.
         """
-        if columns.keys() != TABLES[table].keys():
-            raise ValueError(
-                f"table {table} has columns {list(TABLES[table])}, got {list(columns)}"
-            )
+        known = TABLES[table]
+        needed = {name for name, column in known.items() if column.default is None}
+        if not needed <= columns.keys() <= known.keys():
+            raise ValueError(f"table {table} has columns {list(known)}, got {list(columns)}")
         with self._lock:
             self._tables[table][1].append(columns)
             if table not in FREQUENT:
@@ -143,10 +147,24 @@ class RunWriter:
             rows = {name: have for name, (have, _) in self._tables.items()}
             checkpoint.write(self._file, arrays, {"rows": rows, "info": dict(info)})
 
+    def watch_link(self, counts: Callable[[], object]) -> None:
+        """Add a row of the link's counts with what is flushed, one a second at most.
+
+        Args:
+            counts: Returns an object with the columns of the table `link` as attributes, or None
+                where there is no link. Called from any thread.
+        """
+        self._link = counts
+
+    def mark(self, status: Literal["running", "paused"]) -> None:
+        """Say that the run pauses or goes on, and hand over everything so far."""
+        with self._lock:
+            self._file["status"][...] = STATUS.index(status)
+            self.flush()
+
     def progress(self, done: float) -> None:
         """Say which share of the run is done, 0 to 1; it reaches readers with the next flush."""
-        with self._lock:
-            self._file["done"][...] = done
+        self._done = done
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """Store what came out, as JSON; it reaches readers with the next flush."""
@@ -161,8 +179,11 @@ class RunWriter:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+            self._note_link()
             for table in TABLES:
                 self._write(table)
+            if self._done is not None:
+                self._file["done"][...] = self._done
             self._file.flush()
 
     def _flush_late(self) -> None:
@@ -175,6 +196,7 @@ class RunWriter:
         with self._lock:
             if self._file:
                 self._file["status"][...] = STATUS.index(status)
+                self._link_due = 0.0
                 self.flush()
                 self._file.close()
 
@@ -192,6 +214,17 @@ class RunWriter:
         else:
             self.close("failed" if issubclass(kind, Exception) else "stopped")
 
+    def _note_link(self) -> None:
+        counts = self._link()
+        if counts is None or time.monotonic() < self._link_due:
+            return
+        self._link_due = time.monotonic() + _LINK_SECONDS
+        row = {"time": np.array([time.time() - self._started])}
+        row |= {
+            name: np.array([getattr(counts, name)]) for name in TABLES["link"] if name not in row
+        }
+        self._tables["link"][1].append(row)
+
     def _write(self, table: str) -> None:
         have, blocks = self._tables[table]
         if not blocks:
@@ -200,6 +233,15 @@ class RunWriter:
         for name, column in TABLES[table].items():
             dataset = self._file[table][name]
             dataset.resize(rows, axis=0)
-            parts = [np.asarray(block[name], column.dtype) for block in blocks]
-            dataset[have:rows] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            if any(name in block for block in blocks):  # else the file's own fill value stands
+                parts = [_part(block, name, column, dataset.shape[1:]) for block in blocks]
+                dataset[have:rows] = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self._tables[table] = (rows, [])
+
+
+def _part(
+    block: Mapping[str, NDArray[Any]], name: str, column: Column, shape: tuple[int, ...]
+) -> NDArray[Any]:
+    if name in block:
+        return np.asarray(block[name], column.dtype)
+    return np.full((len(block["time"]), *shape), column.default, column.dtype)

@@ -63,15 +63,20 @@ class StepDone:
         step: Batches done, this one included.
         loss: Of the batch.
         update: What was written after it.
-        saturated: Share of its conversions that clipped, the worst tile's.
+        clipped: Share of its conversions that clipped, of each tile in use, (tiles,).
         seconds: How long it took.
     """
 
     step: int
     loss: float
     update: Update
-    saturated: float
+    clipped: Floats
     seconds: float
+
+    @property
+    def saturated(self) -> float:
+        """The worst tile's share of clipped conversions."""
+        return float(self.clipped.max(initial=0.0))
 
 
 @dataclass(frozen=True, slots=True)

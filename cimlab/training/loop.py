@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from cimlab.core.array import CimArray
+from cimlab.core.array import CimArray, Floats
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.nn import ChipLayer, calibrate, convert
 from cimlab.protocols import RampPlan, WriteVerify
@@ -192,7 +192,7 @@ class Training:
             update = Update()
         else:
             update = self.updater.step()
-        clipped = self._chip.widen() if self._chip else 0.0
+        clipped = self._chip.widen() if self._chip else np.empty(0)
         self.step += 1
         self.total += update
         return StepDone(self.step, loss.item(), update, clipped, time.perf_counter() - start)
@@ -274,8 +274,8 @@ class _Chip:
         residual = float(np.sqrt(np.mean(self._columns.residual**2)))
         return Calibrated(step, self.array.converters.i_vmm, residual)
 
-    def widen(self) -> float:
-        """Widen the ranges of tiles that clip; returns the largest share that did.
+    def widen(self) -> Floats:
+        """Widen the ranges of tiles that clip; returns the share of each tile in use, (tiles,).
 
         Activations and weights grow fastest in the first epoch, which was calibrated at its start.
         """
@@ -285,7 +285,7 @@ class _Chip:
             ranges = np.array(self.array.converters.i_vmm)
             ranges[: clipped.size][too_often] *= WIDER
             self._set_ranges(ranges)
-        return float(clipped.max())
+        return clipped
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Ranges and columns, for a checkpoint."""

@@ -90,6 +90,7 @@ class MixedPrecision:
         optimizer: As given.
         cells: Addresses of the pairs, (2, n): plus, then minus.
         believed: What they are believed to carry, (2, n) A.
+        target: What was last asked of them, (2, n) A; NaN before anything was.
         stuck: Cells that verified pulses could not move; their partners are written, (2, n).
         accumulated: Wanted changes not written yet, (n,) weight units.
     """
@@ -120,6 +121,7 @@ class MixedPrecision:
         self._weights: NDArray[np.float32] = flat.numpy()
         self._master = self._weights.copy()
         self.believed = np.zeros(self.cells.shape)
+        self.target = np.full(self.cells.shape, np.nan)
         self.stuck = np.zeros(self.cells.shape, np.bool_)
         self.accumulated = np.zeros(flat.numel())
 
@@ -134,7 +136,7 @@ class MixedPrecision:
         Args:
             writer: For this once; blind pulses cannot write cells of unknown state.
         """
-        target = fresh_pair(self._weights / self._scale, self._window)
+        target = self.target[:] = fresh_pair(self._weights / self._scale, self._window)
         written = writer.write(self.cells.ravel(), target.ravel(), target.ravel())
         self.stuck[:] = written.stuck.reshape(self.stuck.shape)
         self.adopt(self.read())
@@ -190,6 +192,7 @@ class MixedPrecision:
         cells, believed, stuck = self.cells[:, hit], self.believed[:, hit], self.stuck[:, hit]
         target, moves = rewritten_pair(believed, wanted, stuck, self._window)
         written = self._writer.write(cells[moves], believed[moves], target[moves])
+        self.target[:, hit] = np.where(moves, target, self.target[:, hit])
         believed[moves], stuck[moves] = written.current, written.stuck
         self.believed[:, hit], self.stuck[:, hit] = believed, stuck
         self._believe(hit)
