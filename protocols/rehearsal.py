@@ -39,7 +39,7 @@ class Rehearsal(ArrayBase):
     def __init__(self, spec: ArraySpec, converters: Converters, stress: Stress) -> None:
         self.spec = spec
         self.converters = converters
-        self._clock = VirtualClock()
+        self._time = VirtualClock()
         self._stress = stress
         self._g = np.full(spec.size, _G_LOW)
         self._reads = 0
@@ -47,7 +47,7 @@ class Rehearsal(ArrayBase):
     @property
     def clock(self) -> VirtualClock:
         """Moved by what is applied."""
-        return self._clock
+        return self._time
 
     def configure(self, converters: Converters) -> None:
         """Take over the settings."""
@@ -68,7 +68,7 @@ class Rehearsal(ArrayBase):
         where = np.arange(self.spec.size) if cells is None else cells
         volts = np.broadcast_to(np.asarray(v, np.float64).ravel(), where.shape)
         self._switch(where, volts)
-        self._clock.sleep(float(width * np.max(count, initial=0)))
+        self._time.sleep(float(width * np.max(count, initial=0)))
 
     def pulse_and_read(
         self,
@@ -85,7 +85,7 @@ class Rehearsal(ArrayBase):
 
     def sweep(self, v: Floats, i_comp: float, dwell: float, cells: Addresses) -> Trace:
         """One cell after another."""
-        self._clock.sleep(dwell * v.size * cells.size)
+        self._time.sleep(dwell * v.size * cells.size)
         current = np.empty((v.size, cells.size))
         for k, level in enumerate(v):
             self._switch(cells, np.full(cells.size, level))
@@ -98,7 +98,7 @@ class Rehearsal(ArrayBase):
     ) -> Trace:
         """One cell after another."""
         widths = np.broadcast_to(np.asarray(width, np.float64), v.shape)
-        self._clock.sleep(float(widths.sum()) * cells.size)
+        self._time.sleep(float(widths.sum()) * cells.size)
         current = np.empty((v.size, cells.size))
         for k, level in enumerate(v):
             self._switch(cells, np.full(cells.size, level))

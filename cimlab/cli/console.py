@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,23 @@ def progress(total: int, done: int = 0) -> Iterator[Any]:
         total=total, initial=done, unit="batch", file=sys.stderr, disable=None, leave=False
     ) as bar:
         yield bar
+
+
+@contextmanager
+def share_bar(what: str) -> Iterator[Callable[[float, str], None]]:
+    """A progress bar for shares of a whole, 0 to 1, and a few words; silent like `progress`."""
+    from tqdm import tqdm
+
+    form = "{desc} {percentage:3.0f} %|{bar}| {elapsed}<{remaining} {postfix}"
+    with tqdm(
+        total=1.0, desc=what, file=sys.stderr, disable=None, leave=False, bar_format=form
+    ) as bar:
+
+        def show(done: float, words: str) -> None:
+            bar.set_postfix_str(words, refresh=False)
+            bar.update(done - bar.n)
+
+        yield show
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from cimlab.core.errors import BoardError, CimError, InstrumentError, LinkError
 
-from . import board, chip, cost, data, demo, gui, runs, train
+from . import board, chip, cost, data, demo, gui, runs, sweep, train
 from .console import console, start_logging
 
 INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
@@ -41,7 +41,7 @@ class _Commands(TyperGroup):
             console.failure(type(error).__name__, str(error), code)
             raise typer.Exit(code) from error
         except KeyboardInterrupt as error:
-            console.failure("Interrupted", "interrupted", INTERRUPTED)
+            console.failure("Interrupted", str(error) or "interrupted", INTERRUPTED)
             raise typer.Exit(INTERRUPTED) from error
 
 
@@ -76,6 +76,13 @@ def _group(name: str, help_text: str, **commands: Callable[..., None]) -> None:
 app.command("demo")(demo.demo)
 _group("train", "Train a network with its forward VMMs on the array.", lenet=train.lenet)
 app.command("program")(chip.program)
+app.add_typer(
+    typer.Typer(
+        cls=sweep.Sweeps, callback=lambda: None, no_args_is_help=True, rich_markup_mode=None
+    ),
+    name="sweep",
+    help="Characterise cells: one command a procedure.",
+)
 app.command("read")(chip.read)
 app.command("info")(chip.info)
 app.command("map")(cost.map_)
