@@ -17,7 +17,7 @@ from cimlab.board.hal import Codes8, HalInfo
 from cimlab.core.array import Addresses, Converters, JobResult, Limits, Unfold, Window
 from cimlab.core.errors import CapabilityError
 from cimlab.mock_hw import converters as front_end
-from cimlab.mock_hw.devices.base import Cells, DeviceModel
+from cimlab.mock_hw.devices.base import Cells, DeviceModel, rest
 from cimlab.mock_hw.devices.brram import BulkRram
 from cimlab.mock_hw.philox import CellDraws, Stream, key_of
 from cimlab.mock_hw.ramps import Chip, Front, Ramp, program
@@ -60,6 +60,8 @@ def state_layout(
         "vectors": (np.dtype(np.uint64), (2, tiles)),
         "counted": (np.dtype(np.uint32), size),
         "rests": (np.dtype(np.uint32), (1,)),
+        "rested": (np.dtype(np.float32), size),
+        "age": (np.dtype(np.float64), size),
         "born": (np.dtype(np.uint8), (1,)),
     }
 
@@ -338,9 +340,9 @@ class SimulatedHal:
         """Let the whole array rest: retention and drift, on whatever clock the caller keeps."""
         g = self.state["g"]
         cells = np.arange(g.size, dtype=np.int64)
-        rests = self.state["rests"]
+        rests, rested, age = (self.state[name] for name in ("rests", "rested", "age"))
         draws = CellDraws(self._key, Stream.RELAX, cells, np.broadcast_to(rests, g.shape))
-        rested = self._device.relax(g, self._traits, seconds, draws)
+        rest(self._device, g, self._traits, rested, age, seconds, draws)
         g[:] = np.where(self._alive, rested, g)
         rests += np.uint32(1)
 

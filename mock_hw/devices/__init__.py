@@ -1,21 +1,25 @@
 """Device physics: pure state functions on arrays of cells, without bytes and without sleep."""
 
-from cimlab.mock_hw.devices.base import Cells, DeviceModel, Draws
+from cimlab.mock_hw.devices.base import Ages, Cells, DeviceModel, Draws, rest
 from cimlab.mock_hw.devices.exponential import Exponential
 from cimlab.mock_hw.devices.files import write_device
+from cimlab.mock_hw.devices.pcm import Pcm
 from cimlab.mock_hw.devices.registry import MODELS, DeviceFile, device, read_device
 from cimlab.mock_hw.devices.replay import Jumps, Replay
 
 __all__ = [
     "MODELS",
+    "Ages",
     "Cells",
     "DeviceFile",
     "DeviceModel",
     "Draws",
     "Exponential",
     "Jumps",
+    "Pcm",
     "Replay",
     "device",
     "read_device",
+    "rest",
     "write_device",
 ]

@@ -8,12 +8,14 @@ do not depend on threads, on grouping, or on how a call was cut into frames.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Cells = NDArray[np.float32]
+Ages: TypeAlias = NDArray[np.float64] | float
+"""Seconds since cells were last programmed, (n,), or one number for all."""
 
 
 class Draws(Protocol):
@@ -63,6 +65,43 @@ class DeviceModel(Protocol):
         """Conductances (n,) after ONE pulse of v volts a cell (never 0), width seconds."""
         ...
 
-    def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
-        """Conductances (n,) after so many seconds without a pulse."""
+    def relax(
+        self, g: Cells, traits: Cells, seconds: float, draws: Draws, age: Ages = 0.0
+    ) -> Cells:
+        """Conductances (n,) after so many seconds without a pulse.
+
+        The rest begins age seconds after each cell was programmed; `rest` keeps that count.
+        """
         ...
+
+
+def rest(
+    model: DeviceModel,
+    g: Cells,
+    traits: Cells,
+    rested: Cells,
+    age: NDArray[np.float64],
+    seconds: float,
+    draws: Draws,
+) -> Cells:
+    """Let cells rest; whoever keeps cells keeps `rested` and `age` for them, zero at first.
+
+    A cell whose conductance is not what the last rest left has been programmed since. So nobody
+    counts time while pulses are given, and a pulse below threshold does not restart a drift.
+
+    Args:
+        model: The cells' physics.
+        g: Conductances, (n,) S.
+        traits: As born.
+        rested: Conductances after the last rest, (n,) S; brought up to date.
+        age: Seconds from programming to the end of the last rest, (n,); brought up to date.
+        seconds: How long.
+        draws: Of this rest.
+
+    Returns:
+        The conductances afterwards, (n,) S: the array `rested`.
+    """
+    age[g != rested] = 0.0
+    rested[:] = model.relax(g, traits, seconds, draws, age)
+    age += seconds
+    return rested

@@ -32,7 +32,7 @@ from typing import ClassVar
 import numpy as np
 
 from cimlab.mock_hw.devices._check import not_negative, positive, rising
-from cimlab.mock_hw.devices.base import Cells, Draws
+from cimlab.mock_hw.devices.base import Ages, Cells, Draws
 from cimlab.mock_hw.devices.kernels import brram_pulse
 
 HOUR = 3600.0
@@ -137,7 +137,9 @@ class BulkRram:
         slopes = (1 / self.slope_set, -1 / self.slope_reset)
         return np.array([*slopes, *offsets, self.c2c], np.float32)
 
-    def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
+    def relax(
+        self, g: Cells, traits: Cells, seconds: float, draws: Draws, age: Ages = 0.0
+    ) -> Cells:
         """Conductances (n,) in S after so many seconds at rest."""
         creep = np.float32(-math.expm1(-seconds / self.tau_rest))
         moved = g + creep * np.maximum(np.float32(self.g_rest) - g, np.float32(0.0))

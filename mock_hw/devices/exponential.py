@@ -28,7 +28,7 @@ from typing import ClassVar
 import numpy as np
 
 from cimlab.mock_hw.devices._check import positive, rising, spread
-from cimlab.mock_hw.devices.base import Cells, Draws
+from cimlab.mock_hw.devices.base import Ages, Cells, Draws
 
 LABEL_LARGEST = 9.0
 LABEL_SLOPE = 10.10153
@@ -149,6 +149,8 @@ class Exponential:
         after: Cells = np.where(np.abs(v) >= np.float32(self.v_threshold), moved, g)
         return after
 
-    def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
+    def relax(
+        self, g: Cells, traits: Cells, seconds: float, draws: Draws, age: Ages = 0.0
+    ) -> Cells:
         """Nothing moves at rest."""
         return g

@@ -13,14 +13,15 @@ from cimlab.mock_hw.devices.base import DeviceModel
 from cimlab.mock_hw.devices.brram import BulkRram
 from cimlab.mock_hw.devices.exponential import Exponential
 from cimlab.mock_hw.devices.files import number, read_contents
+from cimlab.mock_hw.devices.pcm import Pcm
 from cimlab.mock_hw.devices.presets import PRESETS
 from cimlab.mock_hw.devices.replay import Jumps, Replay
 from cimlab.mock_hw.devices.softbounds import SoftBounds
 
-Model: TypeAlias = BulkRram | SoftBounds | Exponential | Replay
+Model: TypeAlias = BulkRram | SoftBounds | Exponential | Pcm | Replay
 
 MODELS: dict[str, type[Model]] = {
-    model.name: model for model in (BulkRram, SoftBounds, Exponential, Replay)
+    model.name: model for model in (BulkRram, SoftBounds, Exponential, Pcm, Replay)
 }
 
 

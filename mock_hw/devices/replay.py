@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.devices._check import positive, rising, spread
-from cimlab.mock_hw.devices.base import Cells, Draws
+from cimlab.mock_hw.devices.base import Ages, Cells, Draws
 
 BINS_MOST = 64
 BIN_LEAST = 32
@@ -151,7 +151,9 @@ class Replay:
         moved: Cells = np.clip(after, np.minimum(g, traits[0]), np.maximum(g, traits[1]))
         return moved
 
-    def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
+    def relax(
+        self, g: Cells, traits: Cells, seconds: float, draws: Draws, age: Ages = 0.0
+    ) -> Cells:
         """Nothing moves at rest."""
         return g
 

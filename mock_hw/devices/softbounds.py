@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from cimlab.mock_hw.devices._check import not_negative, positive, rising
-from cimlab.mock_hw.devices.base import Cells, Draws
+from cimlab.mock_hw.devices.base import Ages, Cells, Draws
 
 BOUND_FLOOR = 0.05
 """Least share of a nominal bound that a cell keeps, whatever its spread."""
@@ -109,6 +109,8 @@ class SoftBounds:
         moved: Cells = np.clip(step, traits[1], traits[2], out=step)
         return moved
 
-    def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
+    def relax(
+        self, g: Cells, traits: Cells, seconds: float, draws: Draws, age: Ages = 0.0
+    ) -> Cells:
         """Nothing moves at rest."""
         return g

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimlab.core.errors import ConfigError
-from cimlab.mock_hw.devices import Cells, DeviceModel, Draws, device
+from cimlab.mock_hw.devices import Ages, Cells, DeviceModel, Draws, device
 from cimlab.mock_hw.philox import CellDraws, Stream, key_of
 
 V_QUIET = 0.5
@@ -54,7 +54,9 @@ class Resistor:
         """Unmoved."""
         return g
 
-    def relax(self, g: Cells, traits: Cells, seconds: float, draws: Draws) -> Cells:
+    def relax(
+        self, g: Cells, traits: Cells, seconds: float, draws: Draws, age: Ages = 0.0
+    ) -> Cells:
         """Unmoved."""
         return g
 

@@ -47,6 +47,7 @@ def still(name: str, **settings: object) -> DeviceModel:
     quiet = {
         "brram": ("c2c", "d2d_threshold", "d2d_g_min", "d2d_g_max", "diffusion"),
         "softbounds": ("c2c", "dw_min_d2d", "w_max_d2d", "w_min_d2d"),
+        "pcm": ("noise", "d2d_nu", "d2d_g_min", "d2d_g_max"),
         "exponential": ("c2c", "d2d_a", "d2d_g_min", "d2d_g_max"),
     }[name]
     return device(name, **(dict.fromkeys(quiet, 0.0) | settings))
