@@ -13,6 +13,7 @@ from cimlab.mock_hw.instruments.keithley2450 import Keithley2450
 from cimlab.mock_hw.instruments.keithley2600b import Keithley2636B
 from cimlab.mock_hw.instruments.keithley4200 import Keithley4200
 from cimlab.mock_hw.instruments.keysight_pulsers import Keysight33522B, Keysight81160A
+from cimlab.mock_hw.instruments.keysightb1500 import KeysightB1500
 from cimlab.mock_hw.instruments.keysightb2200 import KeysightB2200
 from cimlab.mock_hw.instruments.server import BenchServer, Transport
 from cimlab.mock_hw.instruments.tsp_matrices import Keithley707B, Keithley3706A
@@ -39,8 +40,11 @@ EMULATORS: Mapping[str, Callable[[Bench], Emulator]] = {
     "keithley4200": Keithley4200,
     "keysight33522b": Keysight33522B,
     "keysight81160a": Keysight81160A,
+    "keysightb1500": KeysightB1500,
     "keysightb2200": KeysightB2200,
 }
+SMUS = {"keithley2400": Keithley2400, "keithley2450": Keithley2450}
+"""Those with one channel, which may be plugged in elsewhere."""
 MATRICES = frozenset({"keithley3706a", "keithley707b", "keysightb2200"})
 """Those that stand between the others and the device under test."""
 
@@ -51,7 +55,8 @@ def serve(
     """Emulate a bench: these instruments, all on one device under test.
 
     Args:
-        instruments: Names, as in EMULATORS.
+        instruments: Names, as in EMULATORS; ``keithley2400:bias`` plugs an SMU with one channel
+            into the port "bias" instead of its usual one.
         device: A Dut, or its short form (see `dut`).
         transport: "tcp" on the loopback address, or "pty".
         seed: Decides the devices and their noise.
@@ -59,9 +64,16 @@ def serve(
     Raises:
         ConfigError: An unknown name or device.
     """
-    for name in instruments:
-        if name not in EMULATORS:
+    kinds = {name: name.removesuffix(":bias") for name in instruments}
+    for name, kind in kinds.items():
+        if kind not in (EMULATORS if kind == name else SMUS):
             raise ConfigError(f"unknown instrument {name!r}; there are {', '.join(EMULATORS)}")
+    if len(kinds) < len(instruments):
+        raise ConfigError(f"each instrument can be there once, not {', '.join(instruments)}")
     shared = dut(device, seed) if isinstance(device, str) else device
     bench = Bench(shared, matrix=not MATRICES.isdisjoint(instruments))
-    return BenchServer(bench, {name: EMULATORS[name](bench) for name in instruments}, transport)
+    emulators = {
+        name: EMULATORS[kind](bench) if kind == name else SMUS[kind](bench, "bias")
+        for name, kind in kinds.items()
+    }
+    return BenchServer(bench, emulators, transport)

@@ -1,9 +1,9 @@
 """The wires of an emulated bench: ports of instruments, a matrix, the device under test.
 
-A port is one terminal of an instrument. Without a matrix the port "smu" and the port "pulse" hang
-on row 0 (or the first row and column as `direct` says), "ground" on every column. With a matrix,
-each port sits on a matrix input and reaches the lines whose crosspoints are closed: outputs
-1 .. rows are the rows, the next ones the columns.
+A port is one terminal of an instrument. Without a matrix "ground" hangs on every column and the
+other ports of `INPUTS` on row 0; terminals with other names hang free. With a matrix, each port
+sits on a matrix input and reaches the lines whose crosspoints are closed: outputs 1 .. rows are
+the rows, the next ones the columns.
 
 Networks are linear: with all other ports at known voltages, the current out of a port is
 I = conductance * V - offset, and that is all a compliance needs.
@@ -115,7 +115,7 @@ class Bench:
             reached[[o - 1 for o in outputs if o <= rows + cols]] = True
         elif port == "ground":
             reached[rows:] = True
-        else:
+        elif port in self._inputs:
             reached[0] = True
         return reached
 
