@@ -7,6 +7,7 @@ beforehand what the cells will stand (`stress`) and refuses what the array does 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -146,7 +147,9 @@ class Course:
 
     def wait(self, until: float) -> None:
         """Sleep until so many seconds after the procedure began, if that is still to come."""
-        self._clock.sleep(max(0.0, until - self.time))
+        left = until - self.time
+        if left > 0:
+            self._clock.sleep(left)
 
     def point(
         self,
@@ -187,10 +190,12 @@ class Course:
         width: ArrayLike,
         v_read: ArrayLike,
         cycle: int = 0,
+        still: float = 0.0,
     ) -> Points:
         """The points of a sweep or train that was asked for at time `begun` and ended just now.
 
-        An instrument does not tell when it measured each: they are spread evenly.
+        An instrument does not tell when it measured each: they are spread evenly. Levels of up
+        to `still` volts only read, and are no pulses.
         """
         n, m = trace.current.shape
         now = self.time
@@ -201,13 +206,17 @@ class Course:
             time=begun + (now - begun) * np.arange(1, n + 1) / n,
             v=volts,
             width=np.broadcast_to(np.asarray(width, np.float64), n),
-            count=(volts != 0).astype(np.int64),
+            count=(np.abs(volts) > still).astype(np.int64),
             v_read=np.broadcast_to(np.asarray(v_read, np.float64), n),
             cells=trace.cells,
             current=trace.current,
             saturated=trace.saturated,
             done=self._done(share),
         )
+
+    def ended(self, points: Points) -> Points:
+        """The same points, as the last of this visit."""
+        return dataclasses.replace(points, done=self._done(1.0))
 
     def _done(self, share: float) -> float:
         return (self._visit + share) / self._visits

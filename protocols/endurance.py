@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cimlab.core.array import Addresses, ArraySpec, CimArray, Mask, Reading
+from cimlab.core.array import Addresses, ArraySpec, CimArray, Mask
 from cimlab.protocols.characterisation import (
     CellPlan,
     Course,
@@ -39,6 +40,16 @@ class EndurancePlan(CellPlan):
     patience: int = Field(
         default=3, ge=1, description="reads in a row at which a cell fails before it is given up"
     )
+
+    unread_max: int = Field(
+        default=1000, ge=1, description="most cycles between reads, however many were done"
+    )
+
+    def reads(self) -> list[int]:
+        """Cycles at which cells are read, from 1 to cycles_max."""
+        spaced = log_counts(self.cycles_max, self.per_decade)
+        between = (range(a + self.unread_max, b, self.unread_max) for a, b in pairwise(spaced))
+        return sorted({*spaced, *chain.from_iterable(between)})
 
     def stress(self, spec: ArraySpec) -> Stress:
         """See CellPlan."""
@@ -87,7 +98,7 @@ class _Cycling:
     def __init__(self, array: CimArray, plan: EndurancePlan, cells: Addresses) -> None:
         self.course = Course(array, plan, cells)
         self.array, self.plan = array, plan
-        reads = np.array(log_counts(plan.cycles_max, plan.per_decade))
+        reads = np.array(plan.reads())
         nothing = np.full((reads.size, cells.size), np.nan)
         m = cells.size
         self.result = EnduranceResult(
@@ -100,41 +111,41 @@ class _Cycling:
         bad = np.zeros(cells.size, np.int64)
         done = 0
         for k, cycle in enumerate(result.cycle.tolist()):
-            self._cycle(cells, cycle - 1 - done)
+            unread = cycle - 1 - done
+            self._cycle(cells, unread)
             done = cycle
-            share = cycle / plan.cycles_max
-            on = self._half(plan.v_set, cells)
-            count = plan.pulses
-            yield self._point(2 * k, on, plan.v_set, cycle, share * (1 - 1e-9), count)
-            off = self._half(-plan.v_reset, cells)
-            result.g_on[k, place], result.g_off[k, place] = on.g, off.g
-            open_ = on.g >= plan.window_min * off.g
-            result.survived[place[open_]] = cycle
-            bad = np.where(open_, 0, bad + 1)
-            given_up = bad >= plan.patience
-            result.failed[place] = given_up
-            ends = bool(given_up.all())
-            yield self._point(2 * k + 1, off, -plan.v_reset, cycle, 1.0 if ends else share, count)
-            if ends:
+            share = (cycle - 0.5) / plan.cycles_max
+            on = self._half(2 * k, plan.v_set, cells, cycle, share, 2 * unread + 1)
+            yield on
+            off = self._half(2 * k + 1, -plan.v_reset, cells, cycle, cycle / plan.cycles_max, 1)
+            result.g_on[k, place], result.g_off[k, place] = on.g[0], off.g[0]
+            window = on.g[0] >= plan.window_min * off.g[0]
+            result.survived[place[window]] = cycle
+            bad = np.where(window, 0, bad + 1)
+            stays = bad < plan.patience
+            result.failed[place] = ~stays
+            if not stays.any():
+                yield self.course.ended(off)
                 return
-            cells, place, bad = cells[~given_up], place[~given_up], bad[~given_up]
+            yield off
+            cells, place, bad = cells[stays], place[stays], bad[stays]
 
     def _cycle(self, cells: Addresses, cycles: int) -> None:
+        """Whole cycles without a read: pulses of both signs in turn, so no call holds two."""
         for _ in range(cycles):
             for v in (self.plan.v_set, -self.plan.v_reset):
                 self.array.pulse(v, self.plan.width, self.plan.pulses, cells)
 
-    def _half(self, v: float, cells: Addresses) -> Reading:
+    def _half(
+        self, index: int, v: float, cells: Addresses, cycle: int, share: float, halves: int
+    ) -> Points:
+        """Half a cycle and its reading, at the end of so many half cycles since the last one."""
         plan = self.plan
-        return self.array.pulse_and_read(
+        reading = self.array.pulse_and_read(
             v, plan.width, plan.v_read, cells, plan.pulses, plan.averages
         )
-
-    def _point(
-        self, index: int, reading: Reading, v: float, cycle: int, share: float, count: int
-    ) -> Points:
         return self.course.point(
-            index, reading, share, v=v, width=self.plan.width, count=count, cycle=cycle
+            index, reading, share, v=v, width=plan.width, count=halves * plan.pulses, cycle=cycle
         )
 
 

@@ -160,4 +160,5 @@ def _sweep(
 ) -> Points:
     begun = course.time
     trace = array.sweep(v, plan.i_comp, plan.dwell, cells)
-    return course.trace(index, trace, begun, share, v=v, width=plan.dwell, v_read=v)
+    still = array.spec.limits.v_read
+    return course.trace(index, trace, begun, share, v=v, width=plan.dwell, v_read=v, still=still)

@@ -238,7 +238,15 @@ class _Curves:
         trace = self.array.sweep(v, self.plan.i_comp, self.plan.dwell, cells)
         share = (index + v.size) / self.points
         return self.course.trace(
-            index, trace, begun, share, v=v, width=self.plan.dwell, v_read=v, cycle=cycle
+            index,
+            trace,
+            begun,
+            share,
+            v=v,
+            width=self.plan.dwell,
+            v_read=v,
+            cycle=cycle,
+            still=self.array.spec.limits.v_read,
         )
 
     def _pulse(self, index: int, v: Floats, cap: Floats, cells: Addresses, cycle: int) -> Points:

@@ -97,9 +97,7 @@ def retention(
             points = course.point(k, reading, (k + 1) / due.size)
             time[k], g[k], clipped[k] = points.time[0], points.g[0], points.saturated[0]
             yield points
-    return RetentionResult(
-        cells, time, g, clipped, _exponents(time[1:], g[1:], clipped.any(axis=0))
-    )
+    return RetentionResult(cells, time, g, clipped, _exponents(time[1:], g[1:], clipped))
 
 
 def _exponents(time: Floats, g: Floats, clipped: Mask) -> NDArray[np.float64]:
