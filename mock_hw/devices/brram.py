@@ -31,7 +31,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cimlab.mock_hw.devices._check import not_negative, positive, rising
+from cimlab.mock_hw.devices._check import not_negative, positive, rising, spread
 from cimlab.mock_hw.devices.base import Ages, Cells, Draws
 from cimlab.mock_hw.devices.kernels import brram_pulse
 
@@ -96,12 +96,10 @@ class BulkRram:
             self.name,
             sigma_read=self.sigma_read,
             width_exponent=self.width_exponent,
-            c2c=self.c2c,
             d2d_threshold=self.d2d_threshold,
-            d2d_g_min=self.d2d_g_min,
-            d2d_g_max=self.d2d_g_max,
             diffusion=self.diffusion,
         )
+        spread(self.name, c2c=self.c2c, d2d_g_min=self.d2d_g_min, d2d_g_max=self.d2d_g_max)
         rising(self.name, g_min=self.g_min, g_rest=self.g_rest, g_max=self.g_max)
 
     def born(self, n: int, draws: Draws) -> tuple[Cells, Cells]:

@@ -41,4 +41,16 @@ PRESETS: dict[str, dict[str, float]] = {
     "exponential:gst-pcm": _neurosim(100, 0.105, 2.4, 4.71e3, 19.8, 0.015),
     "exponential:epiram": _neurosim(64, 0.5, 0.5, 81e3, 50.2, 0.02),
     "exponential:hzo-fefet": _neurosim(32, 1.75, 1.46, 559e3, 45, 0.005),
+    # aihwkit's ReRamArrayHfO2, with the corrupt devices that were measured
+    "softbounds:array-hfo2": {
+        "dw_min": 0.4622,
+        "dw_min_d2d": 0.0,
+        "dw_min_log_d2d": 0.7125,
+        "c2c": 0.2174,
+        "w_max": 1.0,
+        "w_max_d2d": 0.43,
+        "w_min": -1.0,
+        "w_min_d2d": 0.60,
+        "corrupt": 0.098,
+    },
 }
