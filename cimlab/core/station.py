@@ -11,8 +11,8 @@ A station is a TOML file or a short form; the short form is also what a file's `
     [array.converters]                      # optional; what to set before the first verb
     v_read = 0.1
 
-Short forms: `model:`, `model:?tiles=4&seed=3`, `mock:?transport=pty`, `tcp://host:port?token=...`,
-`serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`. `cimlab.rig` turns a Station into hardware.
+Short forms: `model:`, `model:?tiles=4&seed=3`, `model:device.toml?seed=3`, `mock:?transport=pty`,
+`tcp://host:port?token=...`, `serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`. `cimlab.rig` turns a Station into hardware.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class _Simulated(_Data):
     cols: Size = 64
     seed: int = Field(default=0, ge=0, lt=2**63, description="same seed, same numbers, bit for bit")
     device: str = Field(
-        default="brram", description="name of a device model of cimlab.mock_hw.devices"
+        default="brram",
+        description="a device model of cimlab.mock_hw.devices: name, preset or device file",
     )
 
 
@@ -226,8 +227,10 @@ def _connection(short: str) -> Connection:
             options |= {"host": url.hostname or "", "port": url.port}
         elif kind is SerialBoard:
             options |= {"port": url.netloc + url.path}
+        elif url.path.endswith(".toml") and not url.netloc and "device" not in options:
+            options["device"] = url.path
         elif url.netloc or url.path:
-            raise ValueError(f"write {url.scheme}:?key=value")
+            raise ValueError(f"write {url.scheme}:?key=value, or {url.scheme}:device.toml")
     except ValueError as error:
         raise ConfigError(f"cannot understand the station {_public(short)!r}: {error}") from error
     try:
