@@ -29,11 +29,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.devices._check import not_negative, positive, rising, share, spread
 from cimlab.mock_hw.devices.base import Ages, Cells, Draws
 
 BOUND_FLOOR = 0.05
 """Least share of a nominal bound that a cell keeps, whatever its spread."""
+LOPSIDED = 1000.0
+"""Beyond this ratio of the bounds, w = 0 is a bound in single precision."""
 RELAXED = (0.348e-6, 16.03e-6, -43.85e-6, 45.39e-6, -16.8e-6)
 """Sigma a second after programming, S, as a polynomial of g / G_RELAXED."""
 G_RELAXED = 40e-6
@@ -99,6 +102,11 @@ class SoftBounds:
         )
         share(self.name, corrupt=self.corrupt)
         rising(self.name, g_min=self.g_min, g_max=self.g_max)
+        if not 1 / LOPSIDED <= -self.w_max / self.w_min <= LOPSIDED:
+            raise ConfigError(
+                f"softbounds: w_max and -w_min must be within a factor {LOPSIDED:g}, "
+                f"got {self.w_max!r} and {self.w_min!r}"
+            )
 
     @property
     def _siemens(self) -> float:

@@ -151,3 +151,27 @@ class TestRegistry:
     def test_a_replay_needs_its_tables(self):
         with pytest.raises(ConfigError, match="needs jumps"):
             device("replay")
+
+
+magnitudes = st.floats(-15, 15).map(lambda x: 10.0**x)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+@given(st.data())
+def test_what_is_accepted_stays_finite(name, data):
+    """A hostile file's parameters are refused, or make a device that computes."""
+    known = [f.name for f in dataclasses.fields(MODELS[name]) if f.name not in ("name", "jumps")]
+    changed = data.draw(st.dictionaries(st.sampled_from(known), magnitudes, max_size=4))
+    if "w_min" in changed:
+        changed["w_min"] = -changed["w_min"]
+    try:
+        model = make(name, **changed)
+    except ConfigError:
+        return
+    g, traits = population(model, 50)
+    for event, v in enumerate((3.0, -3.0, 1.0, -2.0)):
+        g = model.pulse(g, traits, volts(v, 50), 1e-6, draws(event, 50))
+        g = model.relax(g, traits, 1e5, draws(event, 50), 1.0)
+        assert np.isfinite(g).all()
+    assert g.dtype == np.float32
+    assert (g >= 0).all()
