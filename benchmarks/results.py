@@ -26,7 +26,7 @@ from rows import bench, gui, lenet, reliability, scale
 from rows.row import Figures, Row
 
 DOCS = Path(__file__).parent.parent / "docs"
-STORE, PAGE = DOCS / "results.json", DOCS / "results.md"
+STORE = DOCS / "results.json"
 ROWS: dict[str, Row] = {
     **lenet.ROWS,
     **bench.ROWS,
@@ -45,6 +45,16 @@ at 0.1 V. Trainings use real MNIST and 400 random batches of 64 an epoch; accura
 10,000 test images after the last epoch, unless a row says otherwise. The machine: {machine}. It
 is shared and noisy: trust ratios more than seconds.
 
+"""
+RELIABILITY = """\
+# Reliability
+
+What is promised, and the test or the study behind it. Figures are measured, not typed:
+`python benchmarks/results.py ROW` runs a row's command and writes this page. All of it on
+**emulated** boards and instruments. The machine: {machine}, shared.
+
+"""
+TABLE = """\
 | row | what | must | aim | measured | command | date, commit |
 |---|---|---|---|---|---|---|
 """
@@ -72,19 +82,29 @@ def measure(row: Row) -> Figures:
     return figures
 
 
-def render(store: dict[str, Figures]) -> str:
-    """The page."""
+def render(store: dict[str, Figures]) -> None:
+    """Write the pages."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    lines = [HEAD.format(machine=store.get("machine", machine))]
-    for name, row in ROWS.items():
-        figures = store.get(name)
-        measured = row.figure(figures) if figures else "not measured yet"
-        when = f"{figures['date']}, {figures['commit']}" if figures else "-"
-        lines.append(
-            f"| {name} | {row.what} | {row.must} | {row.aim} | {measured} "
-            f"| `{row.command}` | {when} |\n"
-        )
-    return "".join(lines) + (DOCS / "results-notes.md").read_text(encoding="utf-8")
+    rest = {name: row for name, row in ROWS.items() if name not in reliability.ROWS}
+    for page, head, rows in (
+        ("results", HEAD, rest),
+        ("reliability", RELIABILITY, reliability.ROWS),
+    ):
+        notes = (DOCS / f"{page}-notes.md").read_text(encoding="utf-8")
+        lines = [
+            head.format(machine=machine),
+            TABLE,
+            *(_line(n, r, store) for n, r in rows.items()),
+        ]
+        (DOCS / f"{page}.md").write_text("".join(lines) + notes, encoding="utf-8")
+
+
+def _line(name: str, row: Row, store: dict[str, Figures]) -> str:
+    figures = store.get(name)
+    measured = row.figure(figures) if figures else "not measured yet"
+    when = f"{figures['date']}, {figures['commit']}" if figures else "-"
+    cells = (name, row.what, row.must, row.aim, measured, f"`{row.command}`", when)
+    return f"| {' | '.join(cells)} |\n"
 
 
 def main() -> None:
@@ -99,7 +119,7 @@ def main() -> None:
         store[name] = measure(ROWS[name])
         print(ROWS[name].figure(store[name]), file=sys.stderr)
         STORE.write_text(json.dumps(store, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(render(store), encoding="utf-8")
+    render(store)
 
 
 if __name__ == "__main__":

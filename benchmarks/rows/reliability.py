@@ -1,7 +1,87 @@
-"""Rows of faults, limits, crashes."""
+"""Rows of faults, limits, crashes and hostile input (docs/reliability.md)."""
 
 from __future__ import annotations
 
-from rows.row import Row
+from rows.row import Figures, Row
 
-ROWS: dict[str, Row] = {}
+
+def _once(f: Figures) -> str:
+    struck = ", ".join(f"{n:,} {what}" for what, n in sorted(f["struck"].items()))
+    return (
+        f"**{f['lost']} lost, {f['doubled']} doubled** of {f['pulses']:,} pulses in "
+        f"{f['requests']:,} requests; struck: {struck}; {f['retries']:,} repeats, "
+        f"{f['reconnects']} reconnections"
+    )
+
+
+def _limits(f: Figures) -> str:
+    return (
+        f"**{f['refused_by_host']:,} of {f['plans']:,}** refused, {f['bytes_sent']} bytes sent; "
+        f"past the guard the board refused {f['refused_past_the_guard']:,}; "
+        f"{f['pulses_on_the_board']} pulses"
+    )
+
+
+def _kills(f: Figures) -> str:
+    n = f["times"]
+    return (
+        f"{f['opens']} of {n} files open, {f['kept']} kept every record seen, {f['finishes']} runs "
+        f"finished, record and counters agree for every cell in {f['agrees']}"
+    )
+
+
+def _fuzz(f: Figures) -> str:
+    return (
+        f"**{f['crashes']} crashes, {f['hangs']} hangs** in {f['items']:,} items "
+        f"({f['refused']:,} calls refused); slowest {f['slowest_s']:.2g} s, memory grown "
+        f"{f['memory_grown_MB']:.0f} MB in the last four fifths"
+    )
+
+
+def _hostile(topic: str, items: int, what: str) -> Row:
+    return Row(
+        f"hostile input: {what}",
+        f"{items:,}: 0 crashes, 0 hangs, memory bounded",
+        "-",
+        f"python benchmarks/fuzz.py {topic} --items {items}",
+        _fuzz,
+    )
+
+
+ROWS: dict[str, Row] = {
+    "once": Row(
+        "pulses over a link with 5 % of frames dropped, 5 % damaged, 5 % doubled, random resets",
+        "10^6: 0 lost, 0 doubled",
+        "10^7",
+        "python benchmarks/exactly_once.py --pulses 1000000",
+        _once,
+    ),
+    "beyond": Row(
+        "plans beyond limits, generated at random",
+        "10^4 of 10^4 refused before the wire; the board refuses when bypassed",
+        "-",
+        "python benchmarks/limits.py --plans 10000",
+        _limits,
+    ),
+    "kill-host": Row(
+        "SIGKILL of the host at random moments of a training, each resumed",
+        "50 of 50",
+        "200",
+        "python benchmarks/kill_study.py --victim host --times 50",
+        _kills,
+    ),
+    "kill-board": Row(
+        "SIGKILL of the board at random moments, restarted from its state",
+        "50 of 50",
+        "200",
+        "python benchmarks/kill_study.py --victim board --times 50",
+        _kills,
+    ),
+    "fuzz-board": _hostile("frames-to-board", 1_000_000, "frames to the board"),
+    "fuzz-host": _hostile("frames-to-host", 1_000_000, "frames to the host"),
+    "fuzz-instruments": _hostile(
+        "instruments", 100_000, "messages to the emulated instruments (SCPI, TSP, KXCI)"
+    ),
+    "fuzz-toml": _hostile("toml", 10_000, "station and device files"),
+    "fuzz-hdf5": _hostile("hdf5", 10_000, "run files, cut off or changed"),
+}

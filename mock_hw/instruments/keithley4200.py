@@ -96,9 +96,11 @@ class Keithley4200:
         if not given:
             self._put(smu, on=False)
             return
+        if len(given) != 3:
+            raise KxciError
         _range, level, compliance = int(given[0]), float(given[1]), float(given[2])
         tops = (V_MAX, I_MAX) if quantity == "V" else (I_MAX, V_MAX)
-        if abs(level) > tops[0] or not 0 < abs(compliance) <= tops[1]:
+        if not (abs(level) <= tops[0] and 0 < abs(compliance) <= tops[1]):
             raise KxciError
         smu.volts = quantity == "V"
         if smu.volts:

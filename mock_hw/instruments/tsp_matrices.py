@@ -7,6 +7,7 @@ the matrix inputs, bussed across the slots; columns count on from slot to slot a
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from cimlab.mock_hw.instruments.bench import Bench, Crosspoint
@@ -80,12 +81,12 @@ class TspMatrix(TspEmulator):
             first, _, last = piece.partition(":")
             if piece == "ALLSLOTS":
                 channels += [c for slot in range(1, self.slots + 1) for c in self._slot(slot)]
-            elif piece.startswith("SLOT"):
-                channels += self._slot(int(piece[4:]))
+            elif slot := re.fullmatch("SLOT([1-9])", piece):
+                channels += self._slot(int(slot[1]))
             else:
                 self._point(first), self._point(last or first)
-                slot = self._slot(int(first[0]))
-                channels += slot[slot.index(first) : slot.index(last or first) + 1]
+                card = self._slot(int(first[0]))
+                channels += card[card.index(first) : card.index(last or first) + 1]
         return channels
 
     def _slot(self, slot: int) -> list[str]:
