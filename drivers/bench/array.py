@@ -1,5 +1,12 @@
 """A CimArray made of instruments: an SMU, a pulse generator and, beyond one cell, a matrix.
 
+A pulser with a meter and a buffer (`PulseTrainer`: an SMU that pulses by itself) has whole trains.
+With a bias source, a second SMU, the other lines stand at half the voltage of a pulse: cells of the
+selected row and column see V/2, all others 0. It stands from before the pulse until after it, which
+with instruments is milliseconds, so V/2 must be a voltage at which nothing moves. Sweeps and trains
+go through many levels, which it could not follow: during sweeps the other lines float, and a bench
+with a bias has no trains.
+
 Cells are visited one after another, because a bench has one meter. Relays switch cold: sources are
 off while crosspoints move. Every read runs under the compliance `converters.i_read`, which is
 also where a reading counts as saturated; the pulse generator itself refuses levels beyond the
@@ -9,9 +16,8 @@ limits. Whatever a verb ends with, result or exception, it leaves sources off an
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,11 +31,19 @@ from cimlab.core.array import (
     Limits,
     Product,
     Reading,
+    Trace,
     Window,
 )
-from cimlab.core.errors import CapabilityError, LimitError
+from cimlab.core.errors import CapabilityError, ConfigError, InstrumentError, LimitError
+from cimlab.drivers.bench.checks import check_levels, check_pulses, check_read, within
 from cimlab.drivers.bench.wiring import Source, Wiring
-from cimlab.drivers.instruments import PulseGenerator, SourceMeter, SwitchMatrix
+from cimlab.drivers.instruments import (
+    PulseGenerator,
+    Samples,
+    SourceMeter,
+    SwitchMatrix,
+)
+from cimlab.drivers.instruments.roles import PulseTrainer
 
 RESOLUTION = 16
 """Bits that are claimed for sources and meters: far beyond what a cell's noise leaves."""
@@ -46,9 +60,10 @@ class BenchArray(ArrayBase):
         limits: What the devices stand.
         i_comp: Compliance of reads until `configure` says otherwise, A.
         origin: "measured", or "emulated" when the instruments are.
+        bias: Holds the lines that are not selected at half the voltage of a pulse.
 
     Raises:
-        ConfigError: The wiring does not fit the matrix.
+        ConfigError: The wiring does not fit the matrix, or names a bias that there is not.
     """
 
     def __init__(
@@ -60,14 +75,19 @@ class BenchArray(ArrayBase):
         limits: Limits | None = None,
         i_comp: float = 100e-6,
         origin: Literal["measured", "emulated"] = "measured",
+        bias: SourceMeter | None = None,
     ) -> None:
         self._smu, self._pulser, self._matrix = smu, pulser, matrix
+        self._bias = bias
         self._wiring = wiring if wiring is not None and matrix is not None else Wiring()
         if matrix is not None:
             self._wiring.check(matrix)
+        if (bias is None) != (self._wiring.bias is None):
+            raise ConfigError("a bias source needs its matrix input in the wiring, and vice versa")
         self._usable = self._wiring.usable
-        limits = _within(limits or Limits(), smu, pulser)
-        parts = [part.identity for part in (smu, pulser, matrix) if part is not None]
+        limits = within(limits or Limits(), smu, pulser)
+        parts = [part.identity for part in (smu, pulser, matrix, bias) if part is not None]
+        trains = {"train"} if bias is None and hasattr(pulser, "train") else set()
         self._spec = ArraySpec(
             tiles=1,
             rows=len(self._wiring.rows),
@@ -78,6 +98,7 @@ class BenchArray(ArrayBase):
             vmm="emulated",
             origin=origin,
             identity=" + ".join(parts),
+            capabilities=frozenset({"sweep"} | trains),
         )
         self._converters = Converters(min(0.1, limits.v_read), 0.0, i_comp, (i_comp,))
         pulser.protect(-limits.v_reset, limits.v_set)
@@ -101,8 +122,7 @@ class BenchArray(ArrayBase):
 
     def read(self, v: float, cells: Addresses | None = None, averages: int = 1) -> Reading:
         """See CimArray; NaN where a line is marked bad."""
-        if abs(v) > self._spec.limits.v_read:
-            raise LimitError(f"read voltage {v:g} V is beyond {self._spec.limits.v_read:g} V")
+        check_read(self._spec.limits, v)
         asked = np.arange(self._spec.size, dtype=np.int64) if cells is None else cells
         with self._grounded_at_the_end():
             current, limited = self._visit(v, asked, averages)
@@ -134,24 +154,33 @@ class BenchArray(ArrayBase):
         volts = np.broadcast_to(np.asarray(v, np.float64), shape).ravel()
         counts = np.broadcast_to(np.asarray(count, np.int64), shape).ravel()
         wanted = np.flatnonzero((volts != 0) & (counts > 0))
-        self._check_pulses(volts[wanted], width, asked[wanted])
+        check_pulses(self._spec.limits, volts[wanted], width)
+        self._check_cells(asked[wanted])
         with self._grounded_at_the_end():
             for k in wanted:
                 self._select(int(asked[k]), "pulser")
-                self._burst(float(volts[k]), width, int(counts[k]))
+                with self._others_at(float(volts[k]) / 2):
+                    self._burst(float(volts[k]), width, int(counts[k]))
 
-    def _check_pulses(self, volts: Floats, width: float, cells: Addresses) -> None:
-        """Everything that can be refused is refused before the first relay moves."""
-        limits = self._spec.limits
-        if not np.all((volts >= -limits.v_reset) & (volts <= limits.v_set)):
-            raise LimitError(f"pulses must lie within -{limits.v_reset:g} .. {limits.v_set:g} V")
-        if not limits.width_min <= width <= limits.width_max:
-            raise LimitError(
-                f"pulse width {width:g} s is outside {limits.width_min:g} .. {limits.width_max:g} s"
-            )
+    def _check_cells(self, cells: Addresses) -> None:
         bad = cells[~self._usable[cells]]
         if bad.size:
             raise LimitError(f"cells {bad.tolist()} are on lines that the wiring marks bad")
+
+    @contextlib.contextmanager
+    def _others_at(self, v: float) -> Iterator[None]:
+        """Hold the lines that are not selected at v volts, if there is a bias source."""
+        if self._bias is None:
+            yield
+            return
+        lines = len(self._wiring.rows) + len(self._wiring.cols)
+        try:
+            self._bias.apply(v, lines * self._converters.i_read)
+            if self._bias.measure().limited.any():
+                raise InstrumentError(f"bias of {v:g} V", "compliance: it cannot hold the lines")
+            yield
+        finally:
+            self._bias.off()
 
     def _burst(self, v: float, width: float, count: int) -> None:
         while count > 0:
@@ -172,6 +201,42 @@ class BenchArray(ArrayBase):
         self.pulse(v, width, count, cells)
         return self.read(v_read, cells, averages)
 
+    def sweep(self, v: Floats, i_comp: float, dwell: float, cells: Addresses) -> Trace:
+        """See CimArray."""
+        check_levels(self._spec.limits, v)
+        self._check_cells(cells)
+        levels = np.asarray(v, np.float64)
+        return self._trace(cells, v.size, "smu", lambda: self._smu.sweep(levels, i_comp, dwell))
+
+    def train(
+        self, v: Floats, width: ArrayLike, v_read: float, cells: Addresses, averages: int = 1
+    ) -> Trace:
+        """See CimArray."""
+        if "train" not in self._spec.capabilities:
+            return super().train(v, width, v_read, cells, averages)
+        check_pulses(self._spec.limits, v, width)
+        check_read(self._spec.limits, v_read)
+        self._check_cells(cells)
+        pulser, levels = cast(PulseTrainer, self._pulser), np.asarray(v, np.float64)
+        widths = np.broadcast_to(np.asarray(width, np.float64), v.shape)
+        return self._trace(
+            cells, v.size, "pulser", lambda: pulser.train(levels, widths, v_read, averages)
+        )
+
+    def _trace(
+        self, cells: Addresses, points: int, source: Source, run: Callable[[], Samples]
+    ) -> Trace:
+        """So many points of each cell in turn, each the mean of as many samples as there are."""
+        current = np.empty((points, cells.size))
+        limited = np.empty((points, cells.size), np.bool_)
+        with self._grounded_at_the_end():
+            for k, cell in enumerate(cells):
+                self._select(int(cell), source)
+                samples = run()
+                current[:, k] = samples.i.reshape(points, -1).mean(axis=1)
+                limited[:, k] = samples.limited.reshape(points, -1).any(axis=1)
+        return Trace(current, limited, cells)
+
     def vmm(self, v: Floats, window: Window | None = None) -> Product:
         """See CimArray; the cells of the window are read once, the products are sums in software.
 
@@ -191,6 +256,8 @@ class BenchArray(ArrayBase):
         with contextlib.ExitStack() as steps:
             if self._matrix is not None:
                 steps.callback(self._matrix.connect, self._wiring.grounded())
+            if self._bias is not None:
+                steps.callback(self._bias.off)
             steps.callback(self._pulser.off)
             steps.callback(self._smu.off)
 
@@ -199,6 +266,8 @@ class BenchArray(ArrayBase):
         with contextlib.ExitStack() as steps:
             if self._matrix is not None:
                 steps.callback(self._matrix.close)
+            if self._bias is not None:
+                steps.callback(self._bias.close)
             steps.callback(self._pulser.close)
             steps.callback(self._smu.close)
 
@@ -212,14 +281,3 @@ class BenchArray(ArrayBase):
             yield
         finally:
             self.ground()
-
-
-def _within(limits: Limits, smu: SourceMeter, pulser: PulseGenerator) -> Limits:
-    """The limits, as far as the instruments reach."""
-    return dataclasses.replace(
-        limits,
-        v_set=min(limits.v_set, pulser.v_max),
-        v_reset=min(limits.v_reset, pulser.v_max),
-        v_read=min(limits.v_read, smu.v_max),
-        width_min=max(limits.width_min, pulser.width_min),
-    )

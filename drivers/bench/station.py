@@ -15,10 +15,15 @@ resource = "USB0::0x0957::0x4108::DE50C00123::INSTR"
 driver = "keysightb2200"
 resource = "GPIB0::22::INSTR"
 
+[bench.bias]                         # left out: lines that are not selected float
+driver = "keithley2400"
+resource = "GPIB0::24::INSTR"
+
 [bench.wiring]                       # matrix inputs and outputs; see Wiring
 smu = 1
 ground = 2
 pulser = 3
+bias = 4                             # with [bench.bias]
 rows = [1, 2, 3, 4]
 cols = [9, 10, 11, 12]
 bad_rows = [3]
@@ -84,6 +89,7 @@ class WiringTable(_Data):
     smu: Port = 1
     ground: Port = 2
     pulser: Port = 3
+    bias: Port | None = None
     rows: Lines
     cols: Lines
     bad_rows: tuple[Port, ...] = ()
@@ -96,6 +102,9 @@ class BenchTable(_Data):
     smu: InstrumentTable
     pulser: InstrumentTable | None = None
     matrix: InstrumentTable | None = None
+    bias: InstrumentTable | None = Field(
+        default=None, description="SourceMeter: holds other lines at half a pulse's voltage"
+    )
     wiring: WiringTable | None = None
     i_comp: float = Field(default=100e-6, gt=0, allow_inf_nan=False, description="A")
     origin: Literal["measured", "emulated"] = "measured"
@@ -120,8 +129,13 @@ def open_bench(table: BenchTable) -> BenchArray:
         matrix = None
         if table.matrix is not None:
             matrix = cast(SwitchMatrix, opened.enter_context(table.matrix.open(SwitchMatrix)))
+        bias = None
+        if table.bias is not None:
+            bias = cast(SourceMeter, opened.enter_context(table.bias.open(SourceMeter)))
         limits = tighter(Limits(), table.limits.limits())
-        array = BenchArray(smu, pulser, matrix, _wiring(table), limits, table.i_comp, table.origin)
+        array = BenchArray(
+            smu, pulser, matrix, _wiring(table), limits, table.i_comp, table.origin, bias
+        )
         opened.pop_all()  # from here on the array closes them
     return array
 

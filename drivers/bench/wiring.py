@@ -11,7 +11,7 @@ from cimlab.core.array import Mask
 from cimlab.core.errors import ConfigError
 from cimlab.drivers.instruments import Crosspoint, SwitchMatrix
 
-Source = Literal["smu", "pulser", "ground"]
+Source = Literal["smu", "pulser"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Wiring:
     Attributes:
         smu, ground, pulser: Matrix inputs of the SMU's high terminal, of the common ground (to
             which the low terminals go too), and of the pulse generator.
+        bias: Matrix input of a source of half the pulse voltage, if there is one.
         rows, cols: Matrix output of each row and column line.
         bad_rows, bad_cols: Lines that are never driven (1 is the first row): broken, shorted.
     """
@@ -31,6 +32,7 @@ class Wiring:
     smu: int = 1
     ground: int = 2
     pulser: int = 3
+    bias: int | None = None
     rows: tuple[int, ...] = (1,)
     cols: tuple[int, ...] = (2,)
     bad_rows: tuple[int, ...] = ()
@@ -45,6 +47,8 @@ class Wiring:
         inputs, outputs = [self.smu, self.ground, self.pulser], [*self.rows, *self.cols]
         if self.pulser == self.smu:  # the SMU pulses itself
             inputs.pop()
+        if self.bias is not None:
+            inputs.append(self.bias)
         for name, numbers, most in (
             ("input", inputs, matrix.inputs),
             ("output", outputs, matrix.outputs),
@@ -69,10 +73,21 @@ class Wiring:
         return good.ravel()
 
     def select(self, cell: int, source: Source) -> list[Crosspoint]:
-        """Crosspoints that put a source across one cell; every other line floats."""
+        """Crosspoints that put a source across one cell.
+
+        Every other line floats, except that while the cell is pulsed the good ones go to the bias.
+        """
         row, col = divmod(cell, len(self.cols))
-        inputs = {"smu": self.smu, "pulser": self.pulser, "ground": self.ground}
-        return [(inputs[source], self.rows[row]), (self.ground, self.cols[col])]
+        inputs = {"smu": self.smu, "pulser": self.pulser}
+        points = [(inputs[source], self.rows[row]), (self.ground, self.cols[col])]
+        if source == "pulser" and self.bias is not None:
+            for used, bad, lines in (
+                (row + 1, self.bad_rows, self.rows),
+                (col + 1, self.bad_cols, self.cols),
+            ):
+                others = (line for n, line in enumerate(lines, 1) if n != used and n not in bad)
+                points += [(self.bias, line) for line in others]
+        return points
 
     def grounded(self) -> list[Crosspoint]:
         """Crosspoints that hold every line at 0 V."""

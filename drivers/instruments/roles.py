@@ -100,6 +100,19 @@ class PulseGenerator(Role, Protocol):
         ...
 
 
+class PulseTrainer(PulseGenerator, Protocol):
+    """A PulseGenerator that has a meter and a buffer for its readings."""
+
+    def train(
+        self, v: NDArray[np.float64], width: NDArray[np.float64], v_read: float, averages: int = 1
+    ) -> Samples:
+        """Pulse v (n,) volts, width (n,) s each, and measure so many times at v_read after each.
+
+        The n * averages readings, in order. One upload and one read-back as far as there is room.
+        """
+        ...
+
+
 class SwitchMatrix(Role, Protocol):
     """Connects inputs (instruments) with outputs (lines)."""
 

@@ -12,14 +12,14 @@ I = conductance * V - offset, and that is all a compliance needs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimlab.core.clock import VirtualClock
-from cimlab.mock_hw.instruments.dut import Dut, Volts
+from cimlab.mock_hw.instruments.dut import V_QUIET, Dut, Volts
 
 INPUTS: Mapping[str, int] = {"smu": 1, "ground": 2, "pulse": 3, "bias": 4}
 """Where the ports sit on the matrix, unless the caller says otherwise."""
@@ -72,17 +72,31 @@ class Bench:
         else:
             self._held[port] = v
 
-    def source_voltage(self, port: str, v: float, limit: float, seconds: float) -> Sample:
-        """Source v volts for some seconds with |current| <= limit, and measure."""
+    def source_voltage(
+        self, port: str, v: float, limit: float, seconds: float, since: float | None = None
+    ) -> Sample:
+        """Source v volts for so many seconds with |current| <= limit, then measure.
+
+        The device feels one pulse, from the time `since` on when the level stood before already.
+        """
+        return self._stand(port, lambda: self._at_voltage(port, v, limit), seconds, since)
+
+    def source_current(
+        self, port: str, i: float, limit: float, seconds: float, since: float | None = None
+    ) -> Sample:
+        """Source i amperes with |voltage| <= limit, as `source_voltage`."""
+        return self._stand(port, lambda: self._at_current(port, i, limit), seconds, since)
+
+    def _at_voltage(self, port: str, v: float, limit: float) -> tuple[Volts, Sample]:
+        """Conductances (rows, cols) that take part, and what the source sees just now."""
         g, conductance, offset = self._seen_from(port)
         current = conductance * v - offset
         if limited := abs(current) > limit:
             current = float(np.copysign(limit, current))
             v = (current + offset) / conductance
-        return self._settle(port, g, Sample(v, current, limited), seconds)
+        return g, Sample(v, current, limited)
 
-    def source_current(self, port: str, i: float, limit: float, seconds: float) -> Sample:
-        """Source i amperes for some seconds with |voltage| <= limit, and measure."""
+    def _at_current(self, port: str, i: float, limit: float) -> tuple[Volts, Sample]:
         g, conductance, offset = self._seen_from(port)
         wanted = i + offset
         if limited := abs(wanted) > limit * conductance:
@@ -90,7 +104,24 @@ class Bench:
             i = conductance * v - offset
         else:
             v = wanted / conductance if conductance else 0.0
-        return self._settle(port, g, Sample(v, i, limited), seconds)
+        return g, Sample(v, i, limited)
+
+    def _stand(
+        self,
+        port: str,
+        look: Callable[[], tuple[Volts, Sample]],
+        seconds: float,
+        since: float | None,
+    ) -> Sample:
+        start = self.clock.now() if since is None else since
+        g, sample = look()
+        self.clock.sleep(seconds)
+        stood = self.clock.now() - start
+        across = np.where(g != 0, self._across(port, sample.v), 0.0)
+        if stood > 0 and np.abs(across).max() > V_QUIET:
+            self.dut.pulse(across, stood)
+            _, sample = look()
+        return sample
 
     def pulse(self, port: str, v: float, ohm: float, width: float, count: int) -> None:
         """Apply count pulses of v volts (open circuit) from a source of so many ohm."""
@@ -98,12 +129,6 @@ class Bench:
         seen = (v + ohm * offset) / (1 + ohm * conductance)
         self.dut.pulse(self._across(port, seen), width, count)
         self.clock.sleep(width * count)
-
-    def _settle(self, port: str, g: Volts, sample: Sample, seconds: float) -> Sample:
-        across = self._across(port, sample.v)
-        self.dut.pulse(np.where(g != 0, across, 0.0), seconds)
-        self.clock.sleep(seconds)
-        return sample
 
     def _lines(self, port: str) -> NDArray[np.bool_]:
         """Which lines a port reaches, (rows + cols,)."""

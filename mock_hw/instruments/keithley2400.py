@@ -50,8 +50,8 @@ class Keithley2400(ScpiEmulator):
     )
     settings: ClassVar[tuple[Setting, ...]] = SETTINGS
 
-    def __init__(self, bench: Bench) -> None:
-        self._smu = Smu(bench)
+    def __init__(self, bench: Bench, port: str = "smu") -> None:
+        self._smu = Smu(bench, port)
         self._measurement = Register()
         super().__init__(bench)
         self.status.registers[0] = self._measurement

@@ -34,8 +34,8 @@ class Keithley2450(ScpiEmulator):
     identity: ClassVar[str] = "KEITHLEY INSTRUMENTS,MODEL 2450,04412345,1.7.12b"
     settings: ClassVar[tuple[Setting, ...]] = SETTINGS
 
-    def __init__(self, bench: Bench) -> None:
-        self._smu = Smu(bench)
+    def __init__(self, bench: Bench, port: str = "smu") -> None:
+        self._smu = Smu(bench, port)
         super().__init__(bench)
 
     def reset(self) -> None:

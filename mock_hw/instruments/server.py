@@ -26,13 +26,14 @@ class BenchServer:
         transport: "tcp" on 127.0.0.1, or "pty".
 
     Attributes:
+        bench, emulators: As given.
         resources: VISA resource name of each instrument.
     """
 
     def __init__(
         self, bench: Bench, instruments: Mapping[str, Emulator], transport: Transport = "tcp"
     ) -> None:
-        self._bench = bench
+        self.bench, self.emulators = bench, dict(instruments)
         self._closers: list[Callable[[], None]] = []
         self._open = True
         serve = {"tcp": self._listen, "pty": self._terminal}[transport]
@@ -100,7 +101,7 @@ class BenchServer:
             while data := read(CHUNK):
                 *messages, waiting = (waiting + data).split(instrument.end)
                 for message in messages:
-                    with self._bench.lock:
+                    with self.bench.lock:
                         reply = instrument.handle(message)
                     if reply:
                         write(reply)

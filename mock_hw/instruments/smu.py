@@ -38,23 +38,47 @@ class Smu:
     on: bool = False
     limited: bool = False
 
+    _standing: tuple[bool, float, float] | None = None
+    _since: float = 0.0
+
     def apply(self) -> None:
-        """A level, limit or the output has changed: the device feels it at once."""
-        if self.on:
-            self.measure(SETTLE)
-        else:
+        """A level, limit or the output may have changed: what stood until now has been felt."""
+        wanted = self._wanted()
+        if wanted == self._standing:
+            return
+        if self._standing is not None and self.bench.clock.now() > self._since:
+            self._stand(self._standing, 0.0)
+        self._standing, self._since = wanted, self.bench.clock.now()
+        if wanted is None:
             self.limited = False
             self.bench.hold(self.port, None)
+        else:
+            self._stand(wanted, 0.0)
+            self.bench.clock.sleep(SETTLE)
 
     def measure(self, seconds: float) -> Sample:
-        """Measure over so many seconds; nothing flows while the output is off."""
-        if not self.on:
+        """Measure over so many seconds; nothing flows while the output is off.
+
+        A level is one pulse for the device: from where it began until it was measured.
+        """
+        self.apply()
+        if self._standing is None:
             self.bench.clock.sleep(seconds)
             return Sample(0.0, 0.0, False)
-        if self.volts:
-            sample = self.bench.source_voltage(self.port, self.v, self.i_limit, seconds)
-        else:
-            sample = self.bench.source_current(self.port, self.i, self.v_limit, seconds)
+        sample = self._stand(self._standing, seconds)
+        self._since = self.bench.clock.now()
+        return sample
+
+    def _wanted(self) -> tuple[bool, float, float] | None:
+        """What is sourced: volts or not, level, limit; None while the output is off."""
+        if not self.on:
+            return None
+        return (True, self.v, self.i_limit) if self.volts else (False, self.i, self.v_limit)
+
+    def _stand(self, sourced: tuple[bool, float, float], seconds: float) -> Sample:
+        volts, level, limit = sourced
+        source = self.bench.source_voltage if volts else self.bench.source_current
+        sample = source(self.port, level, limit, seconds, self._since)
         self.limited = sample.limited
         self.bench.hold(self.port, sample.v)
         return sample

@@ -12,25 +12,11 @@ from cimlab.core.errors import (
     LinkError,
 )
 from cimlab.core.guard import Guarded
-from cimlab.drivers.bench import BenchArray, BenchTable, Wiring, open_bench
+from cimlab.drivers.bench import BenchArray, Wiring, open_bench
 from cimlab.mock_hw.instruments import dut, serve
+from tests.drivers.bench.tables import COLS, ROWS, table
 
 V = 0.1
-ROWS, COLS = 3, 4
-
-
-def table(server, smu="keithley2450", pulser="keysight81160a", matrix=None, **more):
-    """The [bench] table of a server's instruments."""
-    parts = {"smu": smu, "pulser": pulser, "matrix": matrix}
-    described = {
-        role: {"driver": name, "resource": server.resources[name]}
-        for role, name in parts.items()
-        if name
-    }
-    if matrix:
-        wiring = {"rows": range(1, ROWS + 1), "cols": range(ROWS + 1, ROWS + COLS + 1)}
-        described["wiring"] = wiring | more.pop("wiring", {})
-    return BenchTable(**described, **more, origin="emulated")
 
 
 @pytest.fixture
@@ -180,11 +166,11 @@ def test_whatever_happens_in_the_middle_everything_is_grounded(crossbar, failure
         part._link.read = breaks
         with pytest.raises(failure):
             array.read(V) if verb == "read" else array.pulse(1.0, 1e-6)
-        assert_idle(array, server._bench)
+        assert_idle(array, server.bench)
         assert array.read(V, np.array([0]), averages=20).g == pytest.approx(
             device.conductances.ravel()[:1], abs=2e-6
         )
-    assert server._bench.closed == set()
+    assert server.bench.closed == set()
 
 
 def test_an_instrument_error_in_mid_run_is_one_clear_error(crossbar):
@@ -194,7 +180,7 @@ def test_an_instrument_error_in_mid_run_is_one_clear_error(crossbar):
         with pytest.raises(InstrumentError, match="-222"):
             array.pulse(2.0, 1e-6)
         assert device.pulses.sum() == 0
-        assert_idle(array, server._bench)
+        assert_idle(array, server.bench)
 
 
 @pytest.mark.parametrize(
@@ -203,12 +189,12 @@ def test_an_instrument_error_in_mid_run_is_one_clear_error(crossbar):
 def test_what_is_beyond_the_limits_moves_no_relay(crossbar, v, width):
     device, server = crossbar
     with open_bench(table(server, matrix="keysightb2200")) as array:
-        closed = set(server._bench.closed)
+        closed = set(server.bench.closed)
         with pytest.raises(LimitError):
             array.pulse(v, width)
         with pytest.raises(LimitError):
             array.read(0.4)
-        assert server._bench.closed == closed
+        assert server.bench.closed == closed
     assert device.pulses.sum() == 0
 
 
@@ -225,7 +211,7 @@ def test_a_wrong_wiring_is_refused_before_anything_is_closed(crossbar, wiring, s
     _, server = crossbar
     with pytest.raises(ConfigError, match=says):
         open_bench(table(server, matrix="keysightb2200", wiring=wiring))
-    assert server._bench.closed == set()
+    assert server.bench.closed == set()
 
 
 def test_a_wrong_instrument_is_refused(crossbar):
