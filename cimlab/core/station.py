@@ -12,7 +12,8 @@ A station is a TOML file or a short form; the short form is also what a file's `
     v_read = 0.1
 
 Short forms: `model:`, `model:?tiles=4&seed=3`, `model:device.toml?seed=3`, `mock:?transport=pty`,
-`tcp://host:port?token=...`, `serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`. `cimlab.rig` turns a Station into hardware.
+`tcp://host:port?token=...`, `serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`.
+`cimlab.rig` turns a Station into hardware.
 """
 
 from __future__ import annotations
