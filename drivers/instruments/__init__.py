@@ -10,11 +10,13 @@ from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
 from cimlab.drivers.instruments.keithley2600 import Keithley2600B
 from cimlab.drivers.instruments.keithley4200 import Keithley4200
 from cimlab.drivers.instruments.keysight_pulsers import Keysight33500B, Keysight81160A
+from cimlab.drivers.instruments.keysightb1500 import KeysightB1500, KeysightB1500Spgu
 from cimlab.drivers.instruments.link import Link, VisaLink
 from cimlab.drivers.instruments.matrices import Keithley707B, Keithley3706A, KeysightB2200
 from cimlab.drivers.instruments.roles import (
     Crosspoint,
     PulseGenerator,
+    PulseTrainer,
     Role,
     Samples,
     SourceMeter,
@@ -27,6 +29,7 @@ __all__ = [
     "Instrument",
     "Link",
     "PulseGenerator",
+    "PulseTrainer",
     "Role",
     "Samples",
     "SourceMeter",
@@ -44,6 +47,8 @@ DRIVERS: Mapping[str, type[Instrument]] = {
     "keithley4200": Keithley4200,
     "keysight33522b": Keysight33500B,
     "keysight81160a": Keysight81160A,
+    "keysightb1500": KeysightB1500,
+    "keysightb1500-spgu": KeysightB1500Spgu,
     "keysightb2200": KeysightB2200,
 }
 

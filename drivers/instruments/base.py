@@ -14,16 +14,26 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar, overload
 
-from cimlab.core.errors import CimError, ConfigError, InstrumentError, LimitError, LinkProtocol
+from cimlab.core.errors import (
+    CimError,
+    ConfigError,
+    InstrumentError,
+    LimitError,
+    LinkError,
+    LinkProtocol,
+    LinkTimeout,
+)
 from cimlab.drivers.instruments.link import Link, VisaLink
 
 T = TypeVar("T")
 ERRORS = 20
 """Errors read after one group before giving up on an instrument that never runs out of them."""
+LATE = 30_000
+"""Answers that an interrupted query may have left: the most that an instrument keeps."""
 
 
 class Instrument:
@@ -54,7 +64,7 @@ class Instrument:
         self._link = link
         self._lock = threading.RLock()
         self._group: list[str] | None = None
-        self._closed = self._owed = False
+        self._closed = self._owed = self._explaining = False
         self.identity = ""
         try:
             self.identity = self.query(self.identify).strip()
@@ -100,20 +110,46 @@ class Instrument:
         self.close()
 
     def query(self, message: str) -> str:
-        """Send a query and wait for its answer."""
+        """Send a query and wait for its answer; see queries."""
+        return self.queries([message], 1)[0]
+
+    def queries(self, messages: Sequence[str], count: int) -> list[str]:
+        """Send messages that are answered count times altogether, then wait for the answers.
+
+        Raises:
+            InstrumentError: An answer is missing, and the error queue says why.
+            LinkTimeout: An answer is missing.
+        """
         with self._lock:
             if self._owed:
                 self._catch_up()
             self._owed = True
-            self._link.write(message)
-            answer = self._link.read()
+            for message in messages:
+                self._link.write(message)
+            try:
+                answers = [self._link.read() for _ in range(count)]
+            except LinkTimeout:
+                self._explain("; ".join(messages))
+                raise
             self._owed = False
-            return answer
+            return answers
+
+    def _explain(self, sent: str) -> None:
+        """What did the instrument have against it? Nothing happens when it does not say."""
+        if self._explaining:
+            return
+        self._explaining = True
+        try:
+            self.check(sent)
+        except LinkError:
+            return
+        finally:
+            self._explaining = False
 
     def _catch_up(self) -> None:
         """Drop answers that an interrupted query (Ctrl-C, a timeout) left on the way."""
         self._link.write(self.identify)
-        for _ in range(ERRORS):
+        for _ in range(LATE):
             if self._link.read().strip() == self.identity:
                 self._owed = False
                 return

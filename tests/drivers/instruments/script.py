@@ -8,7 +8,7 @@ class Script:
 
     def __init__(self, *pairs):
         self._pairs = list(pairs)
-        self._replies = []
+        self._replies, self._further = [], []
         self.closed = False
 
     def write(self, message):
@@ -17,7 +17,8 @@ class Script:
         command, reply = self._pairs.pop(0)
         assert message == command
         if reply is not None:
-            self._replies.append(reply)
+            self._replies += [reply, *self._further]
+            self._further = []
 
     def read(self):
         if not self._replies:
@@ -31,6 +32,10 @@ class Script:
         """What follows; what was before must be consumed."""
         self.done()
         self._pairs += pairs
+
+    def late_reply(self, reply):
+        """A further reply to what was or will be sent before."""
+        self._further.append(reply)
 
     def late(self, *pairs):
         """What follows while a reply has not been read."""
