@@ -64,4 +64,4 @@ def write_map(path: Path, reading: Reading, spec: ArraySpec) -> None:
     else:
         from cimlab.records.figures import draw_maps
 
-        draw_maps(reading.g, reading.v, f"{spec.identity} ({spec.origin})", path)
+        draw_maps(reading.g, reading.v, f"{spec.identity} ({spec.origin})").savefig(path)

@@ -64,8 +64,8 @@ def draw(run: RunReader, folder: Path) -> list[str]:
     made = []
     if run.rows("epochs"):
         made.append(folder / f"{stem}-curves.png")
-        figures.curves(run, made[-1])
+        figures.curves(run).savefig(made[-1])
     if run.rows("maps"):
         made.append(folder / f"{stem}-maps.png")
-        figures.maps(run, made[-1])
+        figures.maps(run).savefig(made[-1])
     return [str(path) for path in made]

@@ -250,11 +250,11 @@ def test_a_row_needs_exactly_its_columns(path: Path) -> None:
 def test_figures_are_pngs_and_need_something_to_draw(path: Path, tmp_path: Path) -> None:
     with RunWriter.create(path, HEADER, TEMPLATE) as run, records.load(path) as reader:
         with pytest.raises(RecordError, match="no finished epoch"):
-            figures.curves(reader, tmp_path / "curves.png")
+            figures.curves(reader)
         with pytest.raises(RecordError, match="0 maps"):
-            figures.maps(reader, tmp_path / "maps.png")
+            figures.maps(reader)
         add_epoch(run, 1)
-        figures.curves(reader, tmp_path / "curves.png")
-        figures.maps(reader, tmp_path / "maps.png")
+        figures.curves(reader).savefig(tmp_path / "curves.png")
+        figures.maps(reader).savefig(tmp_path / "maps.png")
     for name in ("curves.png", "maps.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
