@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,18 +22,54 @@ from .layout import FORMAT, FORMAT_VERSION, STATUS, TABLES
 from .series import Series, by_cell
 from .weights import WeightMap
 
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SUPERBLOCK = struct.Struct("<8sBBBBQQQ")  # version 2 and 3: up to the end of the file's data
+_WRITING = 0b101  # its flags while somebody writes, or after that writer was killed
+
 
 def open_reading(path: str | os.PathLike[str]) -> h5py.File:
-    """Open a run file as a SWMR reader; RecordError when it is missing or something else."""
-    try:
+    """Open a run file, also while it is written; RecordError when it is missing or damaged."""
+    with _damage_told(path):
+        writing = _check_whole(path)
         # No lock: a SWMR reader disturbs nobody, and some network file systems have none.
-        file = h5py.File(path, "r", libver="latest", swmr=True, locking=False)
-    except OSError as error:
-        raise RecordError(f"cannot read {path}: {error}") from error
-    if file.attrs.get("format") != FORMAT or file.attrs.get("format_version") != FORMAT_VERSION:
+        # In a file that nobody writes, a wrong checksum is an error; a SWMR reader would wait for
+        # the writer to mend it, in vain and for hours.
+        file = h5py.File(path, "r", libver="latest", swmr=writing, locking=False)
+        attributes = dict(file.attrs)
+    if attributes.get("format") != FORMAT or attributes.get("format_version") != FORMAT_VERSION:
         file.close()
         raise RecordError(f"{path} is not a {FORMAT} file of version {FORMAT_VERSION}")
     return file
+
+
+@contextmanager
+def _damage_told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Whatever HDF5 raises over a file's contents becomes a RecordError."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise RecordError(f"cannot read {path}: {error}") from error
+
+
+def _check_whole(path: str | os.PathLike[str]) -> bool:
+    """Whether the file is being written; ValueError if it was cut short.
+
+    The superblock says where the data end, and is never ahead of the file (HDF5 File Format
+    Specification 3.0, II.A). Reading past the end, HDF5 retries for hours or returns zeroes.
+    """
+    with open(path, "rb") as raw:
+        head = raw.read(_SUPERBLOCK.size)
+        size = os.fstat(raw.fileno()).st_size
+    if not head.startswith(_SIGNATURE):
+        raise ValueError("no HDF5 file")
+    if len(head) < _SUPERBLOCK.size:
+        raise ValueError(f"damaged, it ends after {size} bytes")
+    _, version, _, _, flags, _, _, end = _SUPERBLOCK.unpack(head)
+    if version not in (2, 3):
+        raise ValueError("not of the HDF5 version that run files have")
+    if size < end:
+        raise ValueError(f"damaged, it ends after {size} of {end} bytes")
+    return bool(flags & _WRITING == _WRITING)
 
 
 class RunReader:
@@ -51,6 +89,14 @@ class RunReader:
         """Open the file; RecordError when it is missing or no run file."""
         self._file = open_reading(path)
         self.path = os.fspath(path)
+        try:
+            with _damage_told(path):
+                self._describe()
+        except RecordError:
+            self._file.close()
+            raise
+
+    def _describe(self) -> None:
         attributes = self._file.attrs
         self.kind: str = attributes["kind"]
         self.origin: str = attributes["origin"]
@@ -67,42 +113,51 @@ class RunReader:
     @property
     def status(self) -> str:
         """Of layout.STATUS; "running" too when the writer was killed."""
-        dataset = self._file["status"]
-        dataset.id.refresh()
-        return STATUS[int(dataset[()])]
+        with _damage_told(self.path):
+            dataset = self._file["status"]
+            dataset.id.refresh()
+            return STATUS[int(dataset[()])]
 
     @property
     def done(self) -> float | None:
         """Share of the run that is done, 0 to 1; None where its kind does not say."""
-        if "done" not in self._file:
+        if not self._has("done"):
             return None
-        dataset = self._file["done"]
-        dataset.id.refresh()
-        done = float(dataset[()])
+        with _damage_told(self.path):
+            dataset = self._file["done"]
+            dataset.id.refresh()
+            done = float(dataset[()])
         return None if math.isnan(done) else done
 
     @property
     def summary(self) -> dict[str, Any] | None:
         """What came out, plain JSON data; None before the end, and where its kind has none."""
-        if "summary" not in self._file:
+        if not self._has("summary"):
             return None
-        dataset = self._file["summary"]
-        dataset.id.refresh()
-        text = dataset[()].tobytes()
-        # still zeroes where a reader comes between making room and writing
-        found: dict[str, Any] | None = json.loads(text) if text.strip(b"\0") else None
-        return found
+        with _damage_told(self.path):
+            dataset = self._file["summary"]
+            dataset.id.refresh()
+            text = dataset[()].tobytes()
+            # still zeroes where a reader comes between making room and writing
+            found: dict[str, Any] | None = json.loads(text) if text.strip(b"\0") else None
+            return found
 
     def rows(self, table: str) -> int:
         """Complete rows of a table now; none in a file older than the table."""
-        if table not in self._file:
+        if not self._has(table):
             return 0
-        group = self._file[table]
-        columns = [group[name] for name in TABLES[table] if name in group]
-        for dataset in columns:
-            dataset.id.refresh()
-        # A reader may arrive between two columns of a row being written.
-        return min(len(dataset) for dataset in columns)
+        names = TABLES[table]
+        with _damage_told(self.path):
+            group = self._file[table]
+            columns = [group[name] for name in names if name in group]
+            for dataset in columns:
+                dataset.id.refresh()
+            # A reader may arrive between two columns of a row being written.
+            return min(len(dataset) for dataset in columns)
+
+    def _has(self, name: str) -> bool:
+        with _damage_told(self.path):
+            return name in self._file
 
     def column(self, table: str, name: str, rows: slice = slice(None)) -> NDArray[Any]:
         """One column, in its unit: (rows,), or (rows, tiles, rows, cols) where it is per cell."""
@@ -116,22 +171,26 @@ class RunReader:
         return {name: self._read(table, name, range(start, stop, stride)) for name in names}
 
     def _read(self, table: str, name: str, rows: range) -> NDArray[Any]:
-        if f"{table}/{name}" in self._file:
-            dataset = self._file[table][name]
-            return np.asarray(dataset[rows.start : rows.stop : rows.step])
-        column = TABLES[table][name]  # of a later version than the file
+        column = TABLES[table][name]
+        with _damage_told(self.path):
+            if f"{table}/{name}" in self._file:
+                dataset = self._file[table][name]
+                return np.asarray(dataset[rows.start : rows.stop : rows.step])
+        # the column is of a later version than the file
         cells = tuple(self.spec[size] for size in ("tiles", "rows", "cols"))
         return np.full((len(rows), *column.shape(cells)), column.default or 0, column.dtype)
 
     @property
     def weights(self) -> WeightMap | None:
         """Which weights the cells carry; None where they carry none, or the file does not say."""
-        return WeightMap.read(self._file)
+        with _damage_told(self.path):
+            return WeightMap.read(self._file)
 
     @property
     def baseline(self) -> dict[str, NDArray[Any]]:
         """Epochs of the run that this one is compared with; empty without one."""
-        return {name: data[()] for name, data in self._file.get("baseline", {}).items()}
+        with _damage_told(self.path):
+            return {name: data[()] for name, data in self._file.get("baseline", {}).items()}
 
     def series(self) -> Series:
         """The points of a sweep so far, cell by cell."""
@@ -139,11 +198,13 @@ class RunReader:
 
     def unit(self, table: str, name: str) -> str:
         """SI symbol of a column, "1" for pure numbers."""
-        return str(self._file[table][name].attrs["unit"])
+        with _damage_told(self.path):
+            return str(self._file[table][name].attrs["unit"])
 
     def checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
         """The newest whole checkpoint as (arrays, info), or None."""
-        found = checkpoint.read(self._file)
+        with _damage_told(self.path):
+            found = checkpoint.read(self._file)
         return None if found is None else (found[0], found[1]["info"])
 
     def close(self) -> None:
