@@ -94,7 +94,7 @@ def _recorded(
         run.extend("points", rows(points))
         run.progress(points.done)
         yield points
-        if requests.stop(array.ground, lambda: None):
+        if requests.stop(run, array.ground):
             raise KeyboardInterrupt("stopped on request")
 
 

@@ -156,15 +156,9 @@ def _follow(training: Training, array: StationArray | None, run: RunWriter, file
     if array is not None:
         run.watch_link(lambda: array.link)
 
-    def rest() -> None:
+    def ground() -> None:
         if array is not None:
             array.ground()
-        run.mark("paused")
-        log.info("paused on request")
-
-    def wake() -> None:
-        run.mark("running")
-        log.info("going on")
 
     try:
         with (
@@ -179,7 +173,7 @@ def _follow(training: Training, array: StationArray | None, run: RunWriter, file
                 _tell(event, training)
                 if isinstance(event, Prepared | EpochDone):
                     _checkpoint(training, array, run)
-                if _can_rest(event, training.recipe) and requests.stop(rest, wake):
+                if _can_rest(event, training.recipe) and requests.stop(run, ground):
                     if isinstance(event, StepDone):
                         _checkpoint(training, array, run)
                     raise KeyboardInterrupt("stopped on request")

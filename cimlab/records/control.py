@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, get_args
 
+from .writer import RunWriter
+
 Request: TypeAlias = Literal["run", "pause", "stop"]
 
 PERIOD = 0.2
@@ -75,18 +77,21 @@ class Requests:
             log.warning("%s holds no request and is ignored: %s", self._path, error)
         return self._request
 
-    def stop(self, rest: Callable[[], None], wake: Callable[[], None]) -> bool:
+    def stop(self, run: RunWriter, ground: Callable[[], None]) -> bool:
         """Whether the run shall stop; does not return while it shall pause.
 
         Args:
-            rest: Called once when a pause begins.
-            wake: Called once when it ends, whatever comes then.
+            run: Says "paused" meanwhile, with everything so far in the file.
+            ground: Leaves the array idle; called when a pause begins.
         """
         if self.look() == "pause":
-            rest()
+            ground()
+            run.mark("paused")
+            log.info("paused on request")
             while self.look() == "pause":
                 time.sleep(PERIOD)
-            wake()
+            run.mark("running")
+            log.info("going on")
         return self._request == "stop"
 
     def _read(self) -> Request:

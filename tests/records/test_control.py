@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cimlab.records import control
+from cimlab.records import RunWriter, control, load
 from cimlab.records.control import PERIOD, Requests, ask, control_file
+
+from .support import HEADER
 
 
 @pytest.fixture
@@ -63,23 +65,31 @@ def test_old_requests_are_forgotten_at_the_start_and_at_the_end(run_file: Path) 
     assert list(run_file.parent.iterdir()) == []
 
 
-def test_a_pause_lasts_until_another_request(run_file: Path) -> None:
-    said: list[str] = []
-    with Requests(run_file) as requests:
-        assert not requests.stop(lambda: said.append("rest"), lambda: said.append("wake"))
+def test_a_pause_grounds_says_so_and_lasts_until_another_request(run_file: Path) -> None:
+    grounded: list[str] = []
+    with (
+        RunWriter.create(run_file, HEADER) as run,
+        load(run_file) as reader,
+        Requests(run_file) as requests,
+    ):
+        stop = lambda: requests.stop(run, lambda: grounded.append(reader.status))  # noqa: E731
+        assert not stop()
         ask(run_file, "pause")
-        later = threading.Timer(4 * PERIOD, ask, (run_file, "run"))
+        seen: list[str] = []
+        later = threading.Timer(
+            4 * PERIOD, lambda: (seen.append(reader.status), ask(run_file, "run"))
+        )
         later.start()
         time.sleep(PERIOD)
         start = time.monotonic()
-        assert not requests.stop(lambda: said.append("rest"), lambda: said.append("wake"))
+        assert not stop()
         assert time.monotonic() - start > 2 * PERIOD
-        assert said == ["rest", "wake"]
+        later.join()
+        assert (grounded, seen, reader.status) == (["running"], ["paused"], "running")
         ask(run_file, "stop")
         time.sleep(PERIOD)
-        assert requests.stop(lambda: said.append("rest"), lambda: said.append("wake"))
-        assert said == ["rest", "wake"]
-        later.join()
+        assert stop()
+        assert grounded == ["running"]
 
 
 BROKEN = [
