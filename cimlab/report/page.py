@@ -6,6 +6,7 @@ matplotlib is used without pyplot: no global state, no display.
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
+_LETTERS_PER_INCH = 17  # of the footer
 MOST_LINES = 50
 """Cells drawn one by one; all of them count in medians and bands."""
 CELLS, MEDIAN = "#8aa9c8", "#0b3c6f"
@@ -33,8 +35,14 @@ def page(run: RunReader, title: str, width: float = 11.0, height: float = 4.4) -
 
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     figure.suptitle(title, fontsize="large")
-    figure.supxlabel(footer(run), x=0.01, ha="left", fontsize=7, color="0.35")
+    sign(run, figure)
     return figure
+
+
+def sign(run: RunReader, figure: Figure) -> None:
+    """Put the footer below a figure, on as many lines as its width needs."""
+    text = "\n".join(wrap(footer(run), int(_LETTERS_PER_INCH * figure.get_figwidth())))
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color="0.35")
 
 
 def footer(run: RunReader) -> str:
@@ -57,6 +65,12 @@ def scaled(values: Values, unit: str) -> tuple[Values, str]:
     """Values for an axis, and their unit with its prefix."""
     factor, shown = scale(values, unit)
     return values * factor, shown
+
+
+def place(run: RunReader, cell: int) -> str:
+    """A cell as tile,row,column."""
+    tile, rest = divmod(cell, run.spec["rows"] * run.spec["cols"])
+    return f"{tile},{rest // run.spec['cols']},{rest % run.spec['cols']}"
 
 
 def chosen(cells: int) -> NDArray[np.int64]:

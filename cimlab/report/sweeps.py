@@ -20,6 +20,7 @@ from .page import (
     finish,
     histogram,
     page,
+    place,
     quantile,
     scale,
     scaled,
@@ -39,8 +40,8 @@ def iv(run: RunReader) -> Pages:
     """Current over voltage, linear and logarithmic."""
     series = run.series()
     v, current = series.v, series.current
-    swept = (v != 0) & (v == series.v_read)
-    if swept.any():
+    mode, verbs = run.plan["mode"], run.spec["capabilities"]
+    if mode == "dc" or (mode == "auto" and "sweep" in verbs):
         # the reads in between were made at their own voltage
         keep = (series.v_read == v).any(axis=1)
         what, across = "current", "voltage (V)"
@@ -220,7 +221,7 @@ def noise(run: RunReader) -> Pages:
         grid["trace"].set(
             xlabel="read number",
             ylabel=f"current ({unit})",
-            title=f"cell {cells[worst]}, the most telegraphic: successive reads correlate by "
+            title=f"cell {place(run, int(cells[worst]))}, the most telegraphic: successive reads correlate by "
             f"{memory[worst]:.2f}",
         )
     finish(*grid.values())

@@ -10,7 +10,7 @@ from cimlab.core.errors import RecordError
 from cimlab.records import RunReader, figures
 
 from . import cells, sweeps
-from .page import footer
+from .page import footer, sign
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,5 +69,5 @@ def write(run: RunReader, target: Path) -> list[Path]:
 
 
 def _footed(run: RunReader, figure: Figure) -> Figure:
-    figure.supxlabel(footer(run), x=0.01, ha="left", fontsize=7, color="0.35")
+    sign(run, figure)
     return figure
