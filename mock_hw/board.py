@@ -7,6 +7,7 @@ On-board jobs are handed in by whoever starts it (`cimlab mock board` hands in t
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,7 @@ class Chip:
         """Everything that a kept state depends on, by name."""
         parts = (self.device, self.imperfections)
         inner = {
-            field.name: getattr(part, field.name)
+            field.name: _plain(getattr(part, field.name))
             for part in parts
             for field in dataclasses.fields(cast(Any, part))
         }
@@ -65,6 +66,13 @@ class Chip:
             self.imperfections,
             state=state,
         )
+
+
+def _plain(value: object) -> object:
+    """A number as it is, a table as its fingerprint."""
+    if isinstance(value, int | float):
+        return value
+    return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
 def warm_up(device: DeviceModel) -> None:

@@ -80,7 +80,7 @@ class Dut:
         self._g, self._traits = model.born(cells.size, born)
         # noise and models compile at their first use, which may take longer than a host waits
         born.normal(0)
-        model.pulse(self._g[:1].copy(), self._traits[:, :1], np.ones(1, np.float32), 1e-6, born)
+        model.pulse(self._g.copy(), self._traits, np.ones_like(self._g), 1e-6, born)
 
     @property
     def conductances(self) -> NDArray[np.float64]:
