@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from cimlab.core.errors import BoardError, CimError, InstrumentError, LinkError
 
-from . import board, chip, cost, data, demo, gui, report, runs, sweep, train
+from . import bench, board, chip, cost, data, demo, doctor, gui, report, runs, sweep, train
 from .console import console, start_logging
 
 INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
@@ -86,10 +86,11 @@ app.add_typer(
 app.command("report")(report.report)
 app.command("read")(chip.read)
 app.command("info")(chip.info)
+app.command("doctor")(doctor.doctor)
 app.command("map")(cost.map_)
 app.command("plan-cost")(cost.plan_cost)
 app.command("gui")(gui.gui)
-_group("mock", "Emulated hardware behind real links.", board=board.board)
+_group("mock", "Emulated hardware behind real links.", bench=bench.bench, board=board.board)
 _group("data", "Data sets.", fetch=data.fetch)
 _group("runs", "Look at run files.", show=runs.show)
 
