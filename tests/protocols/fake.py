@@ -19,6 +19,7 @@ from cimlab.core.array import (
     Reading,
     Window,
 )
+from cimlab.core.clock import VirtualClock
 from cimlab.mock_hw.devices import Cells, device
 from cimlab.protocols.jobs import JOBS
 
@@ -55,8 +56,13 @@ class FakeArray(ArrayBase):
         self.counted = np.zeros(self.spec.size, np.uint32)
         self.calls: list[str] = []
         self.converters = Converters(0.1, 3.3, 5e-6, (100e-6,) * shape[0])
+        self.time = VirtualClock()
         self.gain = np.ones((shape[0], 1, shape[2]))
         self.offset = np.zeros((shape[0], 1, shape[2]))
+
+    @property
+    def clock(self) -> VirtualClock:
+        return self.time
 
     def _draws(self, n: int) -> GeneratorDraws:
         return GeneratorDraws(self.rng, n)
