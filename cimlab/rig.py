@@ -9,16 +9,11 @@ The one module that knows which hardware there is; everything else gets a `CimAr
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import sys
-import tempfile
-import threading
 from pathlib import Path
 
 from cimlab.board.hal_array import HalArray
 from cimlab.core.array import CimArray
-from cimlab.core.errors import LinkError
+from cimlab.core.bench import BenchTable, MockBench
 from cimlab.core.events import Sink
 from cimlab.core.guard import Guarded
 from cimlab.core.station import (
@@ -30,85 +25,11 @@ from cimlab.core.station import (
     load_station,
 )
 from cimlab.core.tap import Ledger, Tapped
+from cimlab.drivers.bench import open_bench
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
+from cimlab.emulated import EmulatedHardware
 from cimlab.wire.host_session import LinkStatistics
-
-_READY_SECONDS = 180.0
-_STOP_SECONDS = 10.0
-
-
-class BoardProcess:
-    """An emulated board in a process of its own, for as long as this object is open.
-
-    Args:
-        mock: Size, seed, device, transport and state file.
-
-    Attributes:
-        address: Where it listens, as a short form of a station.
-
-    Raises:
-        LinkError: The process did not get ready; carries what it said.
-    """
-
-    def __init__(self, mock: MockBoard) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
-        # A group of its own: Ctrl-C must reach the host alone, which then grounds the board's
-        # lines over the link. The open pipe to stdin ends the board when the host dies.
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "cimlab", "mock", "board", *_arguments(mock)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
-        try:
-            self.address = self._await_ready()
-        except BaseException:
-            self.stop()
-            raise
-
-    def _await_ready(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101 - asked for above
-        watch = threading.Timer(_READY_SECONDS, self._process.kill)
-        watch.start()
-        line = self._process.stdout.readline()
-        late = not watch.is_alive()
-        watch.cancel()
-        try:
-            answer = json.loads(line)
-            return str(answer["address"])
-        except (ValueError, KeyError, TypeError) as error:
-            self._process.kill()
-            self._process.wait()
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip()[-2000:] or "nothing"
-            when = f" within {_READY_SECONDS:g} s" if late else ""
-            raise LinkError(f"the emulated board did not start{when}; it said: {said}") from error
-
-    def stop(self) -> None:
-        """End the process, forcibly if it does not end by itself; a second call does nothing."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._errors):
-            if pipe is not None:
-                pipe.close()
-
-
-def _arguments(mock: MockBoard) -> list[str]:
-    listen = "pty" if mock.transport == "pty" else "tcp://127.0.0.1:0"
-    arguments = ["--json", "--while-stdin", "--listen", listen]
-    for name in ("tiles", "rows", "cols", "seed", "device", "state"):
-        value = getattr(mock, name)
-        if value is not None:
-            arguments += [f"--{name}", str(value)]
-    return arguments
 
 
 class StationArray(Guarded):
@@ -118,7 +39,7 @@ class StationArray(Guarded):
         station: What was opened.
         hardware: The bare array; closed with this one.
         sink: Receives an event for every verb.
-        process: The emulated board's process, ended after the array is closed.
+        process: The emulated hardware, ended after the array is closed.
 
     Attributes:
         station: As given.
@@ -130,7 +51,7 @@ class StationArray(Guarded):
         station: Station,
         hardware: CimArray,
         sink: Sink | None,
-        process: BoardProcess | None,
+        process: EmulatedHardware | None,
     ) -> None:
         counted = hardware.counters() if "counters" in hardware.spec.capabilities else None
         self.ledger = Ledger(hardware.spec, counted)
@@ -156,7 +77,7 @@ class StationArray(Guarded):
                 self._process.stop()
 
 
-def _hardware(connection: ModelArray | TcpBoard | SerialBoard) -> CimArray:
+def _hardware(connection: ModelArray | TcpBoard | SerialBoard | BenchTable) -> CimArray:
     match connection:
         case ModelArray():
             # compiled physics: not loaded by a host that only talks to a board
@@ -175,6 +96,8 @@ def _hardware(connection: ModelArray | TcpBoard | SerialBoard) -> CimArray:
             return SocArray(lambda: TcpStream.connect(host, port), token or "")
         case SerialBoard(port=line, baud=baud):
             return SocArray(lambda: SerialStream(line, baud))
+        case BenchTable():
+            return open_bench(connection)
 
 
 def open_array(station: Station | str | Path, sink: Sink | None = None) -> StationArray:
@@ -193,11 +116,11 @@ def open_array(station: Station | str | Path, sink: Sink | None = None) -> Stati
     connection = station.connection
     process = None
     with contextlib.ExitStack() as undo:
-        if isinstance(connection, MockBoard):
-            process = BoardProcess(connection)
+        if isinstance(connection, MockBoard | MockBench):
+            process = EmulatedHardware(connection)
             undo.callback(process.stop)
-            connection = load_station(process.address).connection
-        assert not isinstance(connection, MockBoard)  # noqa: S101 - a process listens on a port
+            connection = process.connection
+        assert not isinstance(connection, MockBoard | MockBench)  # noqa: S101 - it has an address
         hardware = _hardware(connection)
         undo.callback(hardware.close)
         array = StationArray(station, hardware, sink, process)

@@ -216,15 +216,15 @@ def serve(
     """
     server = BoardServer(service, where, protected)
     if while_stdin:
-        threading.Thread(target=_await_end_of_stdin, args=(server.stop,), daemon=True).start()
-    with _ending_by_signal(server.stop):
+        stop_at_end_of_stdin(server.stop)
+    with ending_by_signal(server.stop):
         if ready is not None:
             ready(server.address)
         server.run()
 
 
 @contextlib.contextmanager
-def _ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
+def ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
     """Call stop on SIGTERM and SIGINT, where signals can be had: in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -236,6 +236,11 @@ def _ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
+
+
+def stop_at_end_of_stdin(stop: Callable[[], None]) -> None:
+    """Call stop when whoever holds the other end of standard input has gone; returns at once."""
+    threading.Thread(target=_await_end_of_stdin, args=(stop,), daemon=True).start()
 
 
 def _await_end_of_stdin(stop: Callable[[], None]) -> None:

@@ -11,37 +11,34 @@ A station is a TOML file or a short form; the short form is also what a file's `
     [array.converters]                      # optional; what to set before the first verb
     v_read = 0.1
 
+A bench has [bench] instead of [array]; see `cimlab.core.bench`.
+
 Short forms: `model:`, `model:?tiles=4&seed=3`, `model:device.toml?seed=3`, `mock:?transport=pty`,
-`tcp://host:port?token=...`, `serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`.
+`tcp://host:port?token=...`, `serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`,
+`bench:?dut=crossbar:8x8:brram&instruments=keithley2450,keysight81160a,keysightb2200`.
 `cimlab.rig` turns a Station into hardware.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import Field, ValidationError
 
-from .array import Converters, Limits
+from .bench import BenchTable, MockBench
 from .errors import ConfigError
+from .mistakes import explain, key_lines, nearest
 from .stream import DEFAULT_BAUD
+from .tables import ConvertersTable, Data, LimitsTable, Table
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=1, le=4096)]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Simulated(_Data):
+class _Simulated(Data):
     """An emulated array: its size, its seed and what its cells are made of."""
 
     tiles: Size = Field(default=8, description="8 hold the paper's LeNet; the paper's chip has 4")
@@ -68,7 +65,7 @@ class MockBoard(_Simulated):
     state: str | None = Field(default=None, description="file that keeps the conductances")
 
 
-class TcpBoard(_Data):
+class TcpBoard(Data):
     """`tcp://host:port` - a board, or `cimlab mock board`, on the network."""
 
     kind: Literal["tcp"] = "tcp"
@@ -79,7 +76,7 @@ class TcpBoard(_Data):
     )
 
 
-class SerialBoard(_Data):
+class SerialBoard(Data):
     """`serial://port` - a board on a serial line or a pseudo-terminal."""
 
     kind: Literal["serial"] = "serial"
@@ -87,79 +84,33 @@ class SerialBoard(_Data):
     baud: int = Field(default=DEFAULT_BAUD, ge=300)
 
 
-Connection: TypeAlias = ModelArray | MockBoard | TcpBoard | SerialBoard
+Connection: TypeAlias = ModelArray | MockBoard | TcpBoard | SerialBoard | MockBench | BenchTable
 _SCHEMES: dict[str, type[Connection]] = {
     "model": ModelArray,
     "mock": MockBoard,
     "tcp": TcpBoard,
     "serial": SerialBoard,
+    "bench": MockBench,
 }
 
 
-class LimitsTable(_Data):
-    """`[array.limits]`: what this station allows; a limit left out is the array's own."""
-
-    model_config = ConfigDict(strict=True)
-
-    v_set: Positive = Field(default=math.inf, description="V")
-    v_reset: Positive = Field(default=math.inf, description="V, magnitude")
-    v_read: Positive = Field(default=math.inf, description="V, reads and VMM inputs")
-    width_min: Positive = Field(default=0.0, description="s")
-    width_max: Positive = Field(default=math.inf, description="s")
-    count_max: int = Field(default=2**31 - 1, ge=1, description="pulses a cell in one call")
-
-    def limits(self) -> Limits:
-        """As the seam's type; whatever was left out limits nothing."""
-        return Limits(**self.model_dump())
-
-
-class ConvertersTable(_Data):
-    """`[array.converters]`: settings to apply on connection; one left out stays as it is."""
-
-    model_config = ConfigDict(strict=True)
-
-    v_read: Positive | None = Field(
-        default=None, description="V, amplitude of reads and VMM inputs"
-    )
-    v_gate: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
-        default=None, description="V"
-    )
-    i_read: Positive | None = Field(default=None, description="A, ADC full scale of cell reads")
-    i_vmm: Positive | Annotated[tuple[Positive, ...], Strict(False)] | None = Field(
-        default=None, description="A, ADC full scale of VMMs: one for all tiles, or one a tile"
-    )
-
-    def over(self, current: Converters) -> Converters:
-        """The current settings with this station's put over them."""
-        i_vmm = self.i_vmm
-        if isinstance(i_vmm, float | int):
-            i_vmm = (float(i_vmm),) * len(current.i_vmm)
-        return Converters(
-            v_read=current.v_read if self.v_read is None else self.v_read,
-            v_gate=current.v_gate if self.v_gate is None else self.v_gate,
-            i_read=current.i_read if self.i_read is None else self.i_read,
-            i_vmm=current.i_vmm if i_vmm is None else i_vmm,
-        )
-
-
-class _ArrayTable(_Data):
-    model_config = ConfigDict(strict=True)
-
+class _ArrayTable(Table):
     connect: str
     limits: LimitsTable = LimitsTable()
     converters: ConvertersTable = ConvertersTable()
 
 
-class _File(_Data):
-    array: _ArrayTable
+class _File(Data):
+    array: _ArrayTable | None = None
+    bench: BenchTable | None = None
 
 
-class Station(_Data):
+class Station(Data):
     """Where an array is and how it is to be used.
 
     Attributes:
         connection: What to open.
-        limits: Refused beyond, together with the array's own.
+        limits: Refused beyond, together with the array's own; a bench has its own in its table.
         converters: To be applied on connection.
         text: What was given, for the records, without the token.
     """
@@ -199,11 +150,16 @@ def parse_station(source: str, name: str) -> Station:
         data = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}") from error
-    lines = _key_lines(source)
+    lines = key_lines(source)
     try:
-        array = _File.model_validate(data).array
+        file = _File.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_explain(error, _File, f"{name}:", lines)) from error
+        raise ConfigError(explain(error, _File, f"{name}:", lines)) from error
+    array, bench = file.array, file.bench
+    if array is None and bench is not None:
+        return Station(connection=bench, converters=bench.converters, text=_public(source))
+    if array is None or bench is not None:
+        raise ConfigError(f"{name}: a station has either an [array] or a [bench]")
     try:
         connection = _connection(array.connect)
     except ConfigError as error:
@@ -220,7 +176,7 @@ def _connection(short: str) -> Connection:
     """A short form as data."""
     url = urlsplit(short)
     if url.scheme not in _SCHEMES:
-        raise ConfigError(f"unknown station {short!r}" + _nearest(url.scheme, _SCHEMES, ":"))
+        raise ConfigError(f"unknown station {short!r}" + nearest(url.scheme, _SCHEMES, ":"))
     kind = _SCHEMES[url.scheme]
     try:
         options: dict[str, Any] = dict(parse_qsl(url.query, True, strict_parsing=bool(url.query)))
@@ -228,79 +184,21 @@ def _connection(short: str) -> Connection:
             options |= {"host": url.hostname or "", "port": url.port}
         elif kind is SerialBoard:
             options |= {"port": url.netloc + url.path}
-        elif url.path.endswith(".toml") and not url.netloc and "device" not in options:
+        elif issubclass(kind, _Simulated) and _is_file(url) and "device" not in options:
             options["device"] = url.path
         elif url.netloc or url.path:
-            raise ValueError(f"write {url.scheme}:?key=value, or {url.scheme}:device.toml")
+            of_file = f", or {url.scheme}:device.toml" if issubclass(kind, _Simulated) else ""
+            raise ValueError(f"write {url.scheme}:?key=value{of_file}")
     except ValueError as error:
         raise ConfigError(f"cannot understand the station {_public(short)!r}: {error}") from error
     try:
         return kind.model_validate(options)
     except ValidationError as error:
-        raise ConfigError(_explain(error, kind, f"{_public(short)}:", {})) from error
+        raise ConfigError(explain(error, kind, f"{_public(short)}:", {})) from error
 
 
-def _explain(
-    error: ValidationError,
-    model: type[BaseModel],
-    prefix: str,
-    lines: Mapping[tuple[str, ...], int],
-) -> str:
-    """One line a mistake: where it is, what it is, and the nearest right key."""
-    messages = []
-    for mistake in error.errors():
-        path = tuple(str(part) for part in mistake["loc"])
-        known = [path[:n] for n in range(len(path), 0, -1) if path[:n] in lines]
-        where = f"{prefix}{lines[known[0]]}:" if known else prefix
-        parent = model
-        for part in path[:-1]:
-            kind = parent.model_fields[part].annotation if part in parent.model_fields else None
-            if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-                break
-            parent = kind
-        if mistake["type"] == "extra_forbidden":
-            what = f"unknown key {path[-1]!r}" + _nearest(path[-1], parent.model_fields)
-        elif mistake["type"] == "missing":
-            what = f"{'.'.join(path)} is missing"
-        else:
-            what = f"{'.'.join(path)}: {mistake['msg']}, not {mistake['input']!r}"
-        messages.append(f"{where} {what}")
-    return "\n".join(messages)
-
-
-def _nearest(key: str, choices: Mapping[str, object], suffix: str = "") -> str:
-    names = [name for name in choices if name != "kind"]
-    close = difflib.get_close_matches(key, names, n=1)
-    if close:
-        return f": did you mean {close[0] + suffix!r}?"
-    return ": it is one of " + ", ".join(name + suffix for name in names)
-
-
-_TABLE = re.compile(r"\s*\[\s*([\w.\-\s]+?)\s*\]")
-_KEY = re.compile(r"\s*([\w\-]+(?:\s*\.\s*[\w\-]+)*)\s*=")
-
-
-def _key_lines(source: str) -> dict[tuple[str, ...], int]:
-    """The line of every key and table; tomllib keeps no positions.
-
-    Keys within inline tables are left out: their table's line stands for them.
-    """
-    lines: dict[tuple[str, ...], int] = {}
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(source.splitlines(), start=1):
-        if match := _TABLE.match(line):
-            path = table = _path(match[1])
-        elif match := _KEY.match(line):
-            path = (*table, *_path(match[1]))
-        else:
-            continue
-        for n in range(1, len(path) + 1):
-            lines.setdefault(path[:n], number)
-    return lines
-
-
-def _path(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in dotted.split("."))
+def _is_file(url: SplitResult) -> bool:
+    return url.path.endswith(".toml") and not url.netloc
 
 
 def _public(text: str) -> str:

@@ -21,11 +21,12 @@ from cimlab.core.station import MockBoard, load_station
 from cimlab.core.stream import Stream
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams.memory import MemoryStream, memory_pair
+from cimlab.emulated import EmulatedHardware
 from cimlab.mock_hw.board import Chip, emulated_board
 from cimlab.mock_hw.devices import device
 from cimlab.mock_hw.faults import Faults, FaultyStream
 from cimlab.protocols.jobs import JOBS
-from cimlab.rig import BoardProcess, open_array
+from cimlab.rig import open_array
 
 CHIP = Chip(device("brram"), tiles=2, rows=24, cols=20, seed=7)
 SIZE = f"tiles={CHIP.tiles}&rows={CHIP.rows}&cols={CHIP.cols}&seed={CHIP.seed}"
@@ -126,9 +127,9 @@ def board_process(transport: str) -> str:
     """The address of an emulated board in a process of its own, shared by all tests."""
     mock = load_station(f"mock:?{SIZE}&transport={transport}").connection
     assert isinstance(mock, MockBoard)
-    process = BoardProcess(mock)
+    process = EmulatedHardware(mock)
     atexit.register(process.stop)
-    return process.address
+    return str(process.ready["address"])
 
 
 @pytest.fixture(params=[*BACKENDS, pytest.param("hardware", marks=pytest.mark.hardware)])

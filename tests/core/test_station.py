@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cimlab.core.array import Converters, Limits
+from cimlab.core.bench import BenchTable, MockBench
 from cimlab.core.errors import ConfigError
 from cimlab.core.station import (
     MockBoard,
@@ -18,6 +19,7 @@ from cimlab.core.station import (
     load_station,
     parse_station,
 )
+from cimlab.core.tables import LimitsTable
 
 FULL = """\
 # the board in room 3
@@ -32,6 +34,27 @@ width_max = 1e-3
 [array.converters]
 v_read = 0.1
 i_vmm = [70e-6, 80e-6]
+"""
+
+BENCH = """\
+[bench]
+i_comp = 1e-5
+
+[bench.smu]
+driver = "keithley2450"
+resource = "TCPIP::10.0.0.9::5025::SOCKET"
+
+[bench.matrix]
+driver = "keysightb2200"
+resource = "GPIB0::22::INSTR"
+
+# plugged in as on the photograph
+[bench.wiring]
+rows = [1, 2]
+cols = [9, 10, 11]
+
+[bench.limits]
+v_set = 4.5
 """
 
 
@@ -56,6 +79,11 @@ i_vmm = [70e-6, 80e-6]
         ("serial:///dev/ttyUSB0", SerialBoard(port="/dev/ttyUSB0", baud=3_000_000)),
         ("serial:///dev/ttyUSB0?baud=115200", SerialBoard(port="/dev/ttyUSB0", baud=115200)),
         ("serial://COM3", SerialBoard(port="COM3")),
+        ("bench:", MockBench()),
+        (
+            "bench:?dut=crossbar:2x3:brram&instruments=keithley2450,keysightb2200&seed=4",
+            MockBench(dut="crossbar:2x3:brram", instruments="keithley2450,keysightb2200", seed=4),
+        ),
     ],
 )
 def test_a_short_form_alone_and_in_a_file_is_the_same_data(short, expected, tmp_path):
@@ -82,6 +110,17 @@ def test_a_full_file():
     assert station.converters.over(current) == Converters(
         v_read=0.1, v_gate=1.2, i_read=10e-6, i_vmm=(70e-6, 80e-6)
     )
+
+
+def test_a_bench_is_a_station():
+    station = parse_station(BENCH + "[bench.converters]\nv_read = 0.2", "lab.toml")
+    bench = station.connection
+    assert isinstance(bench, BenchTable)
+    assert bench.wiring.cols == (9, 10, 11)
+    assert bench.limits.limits() == dataclasses.replace(Limits(), v_set=4.5)
+    assert station.limits.limits() == LimitsTable().limits()
+    assert station.converters.v_read == 0.2
+    assert parse_station(bench.toml(), "again").connection == bench
 
 
 def test_one_full_scale_stands_for_all_tiles_and_silence_changes_nothing():
@@ -113,7 +152,17 @@ def test_the_token_is_neither_recorded_nor_printed():
         (FULL.replace("v_reset", "v_rest"), ["f.toml:7:", "'v_rest'", "did you mean 'v_reset'"]),
         (FULL.replace("[array.limits]", "[array.limit]"), ["f.toml:5:", "'limit'", "'limits'"]),
         (FULL.replace("i_vmm", "zzz"), ["f.toml:12:", "one of v_read, v_gate, i_read, i_vmm"]),
-        (FULL + "[bench]\nx = 1\n", ["f.toml:13:", "'bench'", "one of array"]),
+        (FULL + "[bnch]\nx = 1\n", ["f.toml:13:", "'bnch'", "did you mean 'bench'"]),
+        (FULL + BENCH, ["f.toml:", "either an [array] or a [bench]"]),
+        (BENCH.replace("wiring", "wirings"), ["f.toml:13:", "'wirings'", "'wiring'"]),
+        (BENCH.replace("rows", "row"), ["f.toml:14:", "'row'", "'rows'", "bench.wiring.rows is"]),
+        (BENCH.replace("[1, 2]", '["1", 2]'), ["f.toml:14:", "bench.wiring.rows.0", "'1'"]),
+        (BENCH.replace("[1, 2]", "[0, 2]"), ["f.toml:14:", "greater than or equal to 1"]),
+        (BENCH.replace("resource", "resorce"), ["f.toml:6:", "did you mean 'resource'"]),
+        (BENCH.replace("matrix", "pulser"), ["f.toml:1:", "[bench.matrix] and [bench.wiring]"]),
+        (BENCH.replace("rows", "bias = 4\nrows"), ["f.toml:1:", "[bench.bias] needs"]),
+        (BENCH.replace("1e-5", "0"), ["f.toml:2:", "bench.i_comp", "greater than 0"]),
+        (BENCH.replace("4.5", "inf"), ["f.toml:18:", "bench.limits.v_set", "finite"]),
         (FULL.replace("2.8", '"2.8"'), ["f.toml:6:", "array.limits.v_set", "'2.8'"]),
         (FULL.replace("2.8", "-2.8"), ["f.toml:6:", "greater than 0", "-2.8"]),
         (FULL.replace("2.8", "nan"), ["f.toml:6:", "finite"]),
@@ -123,7 +172,7 @@ def test_the_token_is_neither_recorded_nor_printed():
         (FULL.replace("connect", "conect"), ["f.toml:3:", "did you mean 'connect'"]),
         ("[array]\nlimits = {v_st = 1}\nconnect = 'model:'", ["f.toml:2:", "'v_st'", "'v_set'"]),
         ("[array.limits]\nv_set = 1", ["f.toml:1:", "array.connect is missing"]),
-        ("", ["f.toml:", "array is missing"]),
+        ("", ["f.toml:", "either an [array] or a [bench]"]),
         ("[array\n", ["f.toml:", "line 1"]),
         ("array = 5", ["f.toml:1:", "array:"]),
     ],
@@ -146,7 +195,7 @@ def test_all_mistakes_are_told_at_once():
     ("short", "parts"),
     [
         ("modle:", ["'modle:'", "did you mean 'model:'"]),
-        ("usb:", ["one of model:, mock:, tcp:, serial:"]),
+        ("usb:", ["one of model:, mock:, tcp:, serial:, bench:"]),
         ("model:?tile=4", ["'tile'", "did you mean 'tiles'"]),
         ("model:?tiles=0", ["tiles", "'0'"]),
         ("model:?tiles", ["cannot understand"]),
@@ -156,6 +205,8 @@ def test_all_mistakes_are_told_at_once():
         ("model:a.toml?device=pcm", ["model:?key=value"]),
         ("model:?transport=pty", ["'transport'"]),
         ("mock:?transport=usb", ["transport", "'usb'"]),
+        ("bench:a.toml", ["write bench:?key=value"]),
+        ("bench:?duts=open", ["'duts'", "did you mean 'dut'"]),
         ("tcp://host", ["port"]),
         ("tcp://host:99999", ["cannot understand"]),
         ("tcp://:5000", ["host"]),

@@ -1,6 +1,6 @@
 """The [bench] tables of emulated benches."""
 
-from cimlab.drivers.bench import BenchTable
+from cimlab.core.bench import BenchTable
 
 ROWS, COLS = 3, 4
 

@@ -218,8 +218,11 @@ def test_a_wrong_instrument_is_refused(crossbar):
     _, server = crossbar
     with pytest.raises(ConfigError, match="keysight81160a is no SourceMeter"):
         open_bench(table(server, smu="keysight81160a"))
-    with pytest.raises(ConfigError, match="matrix"):
-        open_bench(table(server).model_copy(update={"wiring": Wiring()}))
+    with (
+        open_bench(table(server, matrix="keysightb2200")) as array,
+        pytest.raises(ConfigError, match="bias"),
+    ):
+        BenchArray(array._smu, array._pulser, array._matrix, Wiring(bias=4))
 
 
 def test_it_is_a_cim_array():
