@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from cimlab.core.bench import MockBench
-from cimlab.core.errors import LinkError
+from cimlab.core.errors import ConfigError, LinkError
 from cimlab.core.station import Connection, MockBoard, load_station
 
 _READY_SECONDS = 180.0
 _STOP_SECONDS = 10.0
+_REFUSED = 3
+"""Exit code of commands that were told something wrong."""
 
 
 class EmulatedHardware:
@@ -25,9 +27,10 @@ class EmulatedHardware:
         mock: What is emulated.
 
     Attributes:
-        ready: What it said once it was ready: where it listens, and more.
+        ready: What it said once it was ready.
 
     Raises:
+        ConfigError: There is nothing like that to emulate.
         LinkError: The process did not get ready; carries what it said.
     """
 
@@ -66,10 +69,12 @@ class EmulatedHardware:
         watch.cancel()
         try:
             answer: dict[str, Any] = json.loads(line)
-            if answer["ready"]:
-                return answer
-        except (ValueError, KeyError, TypeError):
-            pass
+        except ValueError:
+            answer = {}
+        if answer.get("ready"):
+            return answer
+        if answer.get("exit_code") == _REFUSED:
+            raise ConfigError(f"the emulated {self._what}: {answer['error']['message']}")
         self._process.kill()
         self._process.wait()
         self._errors.seek(0)

@@ -25,7 +25,6 @@ from cimlab.core.station import (
     load_station,
 )
 from cimlab.core.tap import Ledger, Tapped
-from cimlab.drivers.bench import open_bench
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
 from cimlab.emulated import EmulatedHardware
@@ -97,6 +96,9 @@ def _hardware(connection: ModelArray | TcpBoard | SerialBoard | BenchTable) -> C
         case SerialBoard(port=line, baud=baud):
             return SocArray(lambda: SerialStream(line, baud))
         case BenchTable():
+            # PyVISA: not loaded where there are no instruments
+            from cimlab.drivers.bench import open_bench
+
             return open_bench(connection)
 
 

@@ -110,10 +110,11 @@ def _summaries(reading: Reading) -> list[dict[str, Any]]:
     return [
         {
             "tile": tile,
-            "min": float(g.min()),
-            "median": float(np.median(g)),
-            "mean": float(g.mean()),
-            "max": float(g.max()),
+            # a cell on a line that is marked bad is NaN
+            "min": float(np.nanmin(g)),
+            "median": float(np.nanmedian(g)),
+            "mean": float(np.nanmean(g)),
+            "max": float(np.nanmax(g)),
             "saturated": int(saturated.sum()),
         }
         for tile, (g, saturated) in enumerate(zip(reading.g, reading.saturated, strict=True))

@@ -27,7 +27,7 @@ Station: TypeAlias = Annotated[
     str,
     typer.Option(
         help="A station file (TOML), or model:, mock:, tcp://host:port, "
-        "serial:///dev/ttyUSB0?baud=3000000."
+        "serial:///dev/ttyUSB0?baud=3000000, bench:."
     ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
