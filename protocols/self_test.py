@@ -41,8 +41,9 @@ class Check:
 def self_test(array: CimArray) -> Iterator[Check]:
     """Check reads, converters and products of an array's first tile; yields each result."""
     with idle_on_error(array):
-        yield _reads(array)
-        if array.spec.vmm == "analog":
+        reads = _reads(array)
+        yield reads
+        if reads.passed and array.spec.vmm == "analog":
             yield from _products(array)
         array.ground()
         yield Check("ground", True, "all lines at 0 V")
@@ -110,4 +111,4 @@ def _products(array: CimArray) -> Iterator[Check]:
 
 def _linear(x: Floats, y: Floats) -> float:
     """Share of y's variance that a straight line in x explains."""
-    return float(np.corrcoef(x, y)[0, 1] ** 2) if y.std() else 0.0
+    return float(np.corrcoef(x, y)[0, 1] ** 2) if y.any() else 0.0
