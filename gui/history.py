@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.gui.snapshot import Columns, Frame, Trail
+from cimlab.gui.points import PointLog
+from cimlab.gui.snapshot import Columns, Frame, Trail, drawn
 from cimlab.records import TABLES, RunReader
 
 _TRAIL_BYTES = 64e6  # of maps held at once while the history of a few cells is read
@@ -27,26 +28,34 @@ class History:
 
     def __init__(self, reader: RunReader) -> None:
         self._reader = reader
+        self._shape = tuple(int(reader.spec[size]) for size in ("tiles", "rows", "cols"))
         self.rows = dict.fromkeys(TABLES, 0)
         self._scalars: dict[str, dict[str, NDArray[Any]]] = {
             table: {
-                name: np.empty(0, column.dtype)
+                name: np.empty((0, *column.shape(self._shape)), column.dtype)
                 for name, column in columns.items()
                 if not column.per_cell
             }
             for table, columns in TABLES.items()
+            if table != "points"
         }
+        self._points = PointLog(reader)
         self._first: tuple[NDArray[Any], NDArray[Any]] | None = None
         self._frame: Frame | None = None
         self._programmed: dict[str, NDArray[Any]] = {}
 
     @property
-    def maps(self) -> int:
-        """Maps read so far."""
-        return self.rows["maps"]
+    def frames(self) -> int:
+        """Maps so far, and the state of a sweep that is under way.
+
+        A sweep's maps are read before and after it; the clock of its points is that of the cells,
+        which may be virtual, so times do not tell what is newer.
+        """
+        maps = self.rows["maps"]
+        return maps + (self.rows["points"] > 0 and maps < 2)
 
     def columns(self, table: str) -> Columns:
-        """The one-number columns of a table, so far."""
+        """The columns of a table, so far, but for maps."""
         return self._scalars[table]
 
     def update(self) -> None:
@@ -64,19 +73,25 @@ class History:
             found = self._reader.columns("programming", _PROGRAMMED, last)
             self._programmed = {name: _fixed(values)[0] for name, values in found.items()}
             self._frame = None
+        self._points.update()
+        rows["points"] = self._points.rows
         self.rows = rows
 
     def frame(self, index: int) -> Frame:
-        """Map `index`, with the last programming's targets."""
+        """Map `index`, with its targets, or those of the last programming."""
+        if index == self.rows["maps"]:
+            return self._swept(index)
         if self._frame is not None and self._frame.index == index:
             return self._frame
-        current, pulses = self._map(index)
+        current, pulses, target = self._map(index)
         if self._first is None:
-            self._first = (current, pulses) if index == 0 else self._map(0)
+            self._first = (current, pulses) if index == 0 else self._map(0)[:2]
         maps = self._scalars["maps"]
         done = self._programmed
         # targets were given at their own read voltage; currents scale with it
         scale = maps["v_read"][index] / done["v_read"] if done else 1.0
+        if done and not np.isfinite(target).any():
+            target = _fixed(done["target"] * scale)
         self._frame = Frame(
             index=index,
             time=float(maps["time"][index]),
@@ -86,10 +101,29 @@ class History:
             pulses=pulses,
             before=self._first[0] if index else None,
             pulses_before=self._first[1] if index else None,
-            target=_fixed(done["target"] * scale) if done else None,
+            target=target if np.isfinite(target).any() else None,
             converged=done.get("converged"),
         )
         return self._frame
+
+    def _swept(self, index: int) -> Frame:
+        """The last map, where there is one, under what a sweep's points say since."""
+        points = self._points
+        before = self.frame(index - 1) if index else None
+        g, pulses = points.g, points.pulses
+        if before is not None:
+            g = np.where(np.isfinite(g), g, before.current.ravel() / before.v_read)
+            pulses = pulses + before.pulses.ravel()
+        return Frame(
+            index=index,
+            time=points.time,
+            step=0,
+            v_read=points.v_read,
+            current=_fixed((g * points.v_read).reshape(self._shape)),
+            pulses=_fixed(pulses.astype(np.uint32).reshape(self._shape)),
+            before=None if self._first is None else self._first[0],
+            pulses_before=None if self._first is None else self._first[1],
+        )
 
     def programmed(self) -> Frame | None:
         """The last programming's verify readings, for a run without maps."""
@@ -107,25 +141,33 @@ class History:
             converged=done["converged"],
         )
 
-    def trail(self, cells: NDArray[np.int64]) -> Trail:
-        """The cells' history over the maps; of a long run evenly spaced maps, the last included."""
-        maps = self._scalars["maps"]
-        spec = self._reader.spec
-        size = spec["tiles"] * spec["rows"] * spec["cols"]
-        most = int(np.clip(_TRAIL_BYTES / (4 * size), 2, _TRAIL_ROWS))
-        stride = -(-self.maps // most) or 1
-        rows = slice((self.maps - 1) % stride if self.maps else 0, self.maps, stride)
-        found = self._reader.columns("maps", ("current", "pulses"), rows)
-        current, pulses = (
-            values.reshape(-1, size)[:, cells].astype(np.float64) for values in found.values()
-        )
-        return Trail(
-            cells, maps["time"][rows], maps["v_read"][rows], current, pulses, np.zeros_like(current)
-        )
+    def trail(self, cells: NDArray[np.int64] | None) -> Trail | None:
+        """The history of some of the cells: points of a sweep, else what the maps say of them.
 
-    def _map(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        found = self._reader.columns("maps", ("current", "pulses"), slice(index, index + 1))
-        return _fixed(found["current"])[0], _fixed(found["pulses"])[0]
+        Of a long run maps are evenly spaced, the last included. Without cells: a sweep's first.
+        """
+        if self._points.rows or cells is None:
+            return self._points.trail(cells)
+        cells = drawn(cells)
+        count, size = self.rows["maps"], int(np.prod(self._shape))
+        most = int(np.clip(_TRAIL_BYTES / (4 * size), 2, _TRAIL_ROWS))
+        stride = -(-count // most) or 1
+        rows = slice((count - 1) % stride if count else 0, count, stride)
+        found = self._reader.columns("maps", ("time", "v_read", "current", "pulses"), rows)
+        current, pulses = (
+            found[name].reshape(-1, size)[:, cells].astype(np.float64)
+            for name in ("current", "pulses")
+        )
+        times, volts = (
+            np.broadcast_to(found[name][:, None], current.shape) for name in ("time", "v_read")
+        )
+        return Trail(cells, times, volts, current, pulses, np.zeros_like(current), volts)
+
+    def _map(self, index: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        names = ("current", "pulses", "target")
+        found = self._reader.columns("maps", names, slice(index, index + 1))
+        current, pulses, target = (_fixed(found[name])[0] for name in names)
+        return current, pulses, target
 
 
 def _fixed(array: NDArray[Any]) -> NDArray[Any]:

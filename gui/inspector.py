@@ -7,21 +7,32 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from cimlab.gui.snapshot import Frame, Snapshot, Trail
+from cimlab.gui.snapshot import Frame, Snapshot, Trail, drawn
 
 _BLUE, _RED, _GREY = (31, 119, 180), (214, 39, 40), (128, 128, 128)
 _BINS = 40
-_LINES = 32  # cells drawn one by one; of more, every so many
+_SYMBOLS = 2000  # points of all cells together; of more, only lines are drawn
+_NOTHING = "click a cell, or Shift-drag over a region of the map"
 
 _PLOTS = {
     "g over time": ("time (s)", "g (\N{MICRO SIGN}S)"),
     "g over pulses": ("pulses received", "g (\N{MICRO SIGN}S)"),
-    "I over V": ("read voltage (V)", "I (\N{MICRO SIGN}A)"),
+    "I over V": ("voltage of sweep, pulse or reading (V)", "I (\N{MICRO SIGN}A)"),
     "histogram": ("g (\N{MICRO SIGN}S)", "cells"),
     "cumulative": ("g (\N{MICRO SIGN}S)", "share of cells"),
 }
+_FIRST = {
+    "sweep:iv": "I over V",
+    "sweep:forming": "I over V",
+    "sweep:pulses": "g over pulses",
+    "sweep:endurance": "g over pulses",
+    "sweep:disturb": "g over pulses",
+    "sweep:map": "histogram",
+    "sweep:screen": "histogram",
+}
+"""What a kind of run is looked at first by; others by g over time."""
 
 
 class Inspector(QWidget):
@@ -29,20 +40,27 @@ class Inspector(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.title = QLabel("click a cell, or Shift-drag over a region of the map")
+        self.title = QLabel(_NOTHING)
         self.title.setWordWrap(True)
         self.choice = QComboBox()
         self.choice.addItems(list(_PLOTS))
+        self.log = QCheckBox("Log")
+        self.log.setToolTip("logarithm of the magnitude upwards")
         self.view = pg.GraphicsLayoutWidget()
         self.view.setMinimumSize(240, 180)
         self.plot = self.view.addPlot(enableMenu=False)
         for name in ("left", "bottom"):
             self.plot.getAxis(name).enableAutoSIPrefix(False)
+        line = QHBoxLayout()
+        line.addWidget(self.choice, 1)
+        line.addWidget(self.log)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        for widget, stretch in ((self.title, 0), (self.choice, 0), (self.view, 1)):
-            layout.addWidget(widget, stretch)
+        layout.addWidget(self.title)
+        layout.addLayout(line)
+        layout.addWidget(self.view, 1)
         self.choice.currentIndexChanged.connect(self.redraw)
+        self.log.toggled.connect(self.redraw)
         self._cells: NDArray[np.int64] | None = None
         self._snapshot = Snapshot("")
 
@@ -54,54 +72,59 @@ class Inspector(QWidget):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Take up newer data."""
         before, self._snapshot = self._snapshot, snapshot
-        if self._cells is not None and (
-            before.frame is not snapshot.frame or before.trail is not snapshot.trail
-        ):
+        if snapshot.kind and (before.kind, before.source) != (snapshot.kind, snapshot.source):
+            self.choice.setCurrentText(_FIRST.get(snapshot.kind, "g over time"))
+        if before.frame is not snapshot.frame or before.trail is not snapshot.trail:
             self.redraw()
 
     def redraw(self) -> None:
         """Draw the chosen view."""
         self.plot.clear()
-        cells, frame = self._cells, self._snapshot.frame
-        if cells is None or frame is None or cells[-1] >= frame.current.size:
-            self.title.setText("click a cell, or Shift-drag over a region of the map")
-            return
         choice = self.choice.currentText()
+        self.log.setEnabled(choice not in ("histogram", "cumulative"))
+        self.plot.setLogMode(False, self.log.isChecked() and self.log.isEnabled())
         bottom, left = _PLOTS[choice]
         self.plot.setLabel("bottom", bottom)
         self.plot.setLabel("left", left)
-        g = _conductances(frame, cells)
-        self.title.setText(_describe(cells, frame, g))
-        if choice in ("histogram", "cumulative"):
-            self._distribution(frame, cells, g[np.isfinite(g)], choice == "cumulative")
+        cells, frame, trail = self._cells, self._snapshot.frame, self._snapshot.trail
+        if frame is None or (cells is not None and cells[-1] >= frame.current.size):
+            self.title.setText(_NOTHING)
             return
-        trail = self._snapshot.trail
-        if trail is not None and np.array_equal(trail.cells, cells):
+        if cells is None and trail is None:
+            self.title.setText(_NOTHING)
+            return
+        if choice in ("histogram", "cumulative"):
+            every = np.arange(frame.current.size) if cells is None else cells
+            g = _conductances(frame, every)
+            self._distribution(frame, every, g[np.isfinite(g)], choice == "cumulative")
+        elif trail is not None and (cells is None or _belongs(trail, cells)):
             self._history(trail, choice)
+        if cells is not None:
+            self.title.setText(_describe(cells, frame, _conductances(frame, cells)))
+        elif trail is not None:
+            self.title.setText(f"the first {trail.cells.size} cells of the sweep; {_NOTHING}")
 
     def _history(self, trail: Trail, choice: str) -> None:
-        every = -(-trail.cells.size // _LINES)
-        current = 1e6 * trail.current[:, ::every]
-        across: NDArray[Any] = np.broadcast_to(trail.time[:, None], current.shape)
-        down = current / trail.v_read[:, None]
+        current = 1e6 * trail.current
+        with np.errstate(divide="ignore", invalid="ignore"):
+            across, down = trail.time, np.where(trail.v_read == 0, np.nan, current / trail.v_read)
         if choice == "g over pulses":
-            across = trail.pulses[:, ::every]
+            across = trail.pulses
         elif choice == "I over V":
-            across, down = np.broadcast_to(trail.v_read[:, None], current.shape), current
-        v_pulse = trail.v_pulse[:, ::every]
-        for k in range(current.shape[1]):
-            good = np.isfinite(down[:, k])
-            # SET and RESET are told apart where the voltage of the pulse is known
-            colours = [_RED if v < 0 else _BLUE for v in v_pulse[good, k]]
-            self.plot.plot(
-                across[good, k],
-                down[good, k],
-                pen=None if choice == "I over V" else pg.mkPen(_GREY),
-                symbol="o",
-                symbolSize=5,
-                symbolPen=None,
-                symbolBrush=[pg.mkBrush(c) for c in colours],
-            )
+            across, down = trail.volts, current
+        if self.log.isChecked():
+            down = np.abs(down)
+            down = np.where(down > 0, down, np.nan)
+        symbols = down.size <= _SYMBOLS
+        for k in range(down.shape[1]):
+            good = np.isfinite(down[:, k]) & np.isfinite(across[:, k])
+            look: dict[str, Any] = {"pen": pg.mkPen(_BLUE if not symbols else _GREY)}
+            if symbols:
+                # SET and RESET are told apart where the voltage of the pulse is known
+                colours = [_RED if v < 0 else _BLUE for v in trail.v_pulse[good, k]]
+                brushes = [pg.mkBrush(c) for c in colours]
+                look |= {"symbol": "o", "symbolSize": 5, "symbolPen": None, "symbolBrush": brushes}
+            self.plot.plot(across[good, k], down[good, k], **look)
 
     def _distribution(
         self, frame: Frame, cells: NDArray[np.int64], g: NDArray[np.float64], cumulative: bool
@@ -117,6 +140,11 @@ class Inspector(QWidget):
             )
         for level in _levels(frame, cells):
             self.plot.addItem(pg.InfiniteLine(level, pen=pg.mkPen(_RED)))
+
+
+def _belongs(trail: Trail, cells: NDArray[np.int64]) -> bool:
+    """Whether the trail is that of these cells: a sweep need not have visited all of them."""
+    return bool(np.isin(trail.cells, drawn(cells)).all())
 
 
 def _conductances(frame: Frame, cells: NDArray[np.int64]) -> NDArray[np.float64]:

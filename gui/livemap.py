@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import ArraySpec, Reading
-from cimlab.core.events import CellsRead, Event, JobRun, Pulsed
-from cimlab.gui.snapshot import Frame, Snapshot, Trail
+from cimlab.core.array import ArraySpec, Floats, Reading, Trace
+from cimlab.core.events import CellsRead, Event, JobRun, Pulsed, Swept, Trained
+from cimlab.gui.snapshot import Frame, Snapshot, Trail, drawn
 
 _TRAIL_EVENTS = 5000
-_TRAIL_CELLS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class _Point:
     current: NDArray[np.float64]
     pulses: NDArray[np.float64]
     v_pulse: NDArray[np.float64]
+    volts: float
 
 
 class LiveMap:
@@ -41,16 +42,16 @@ class LiveMap:
         self._pulses = pulses.copy()
         self._start: float | None = None
         self._time = 0.0
+        self._asked: NDArray[np.int64] | None = None
         self._cells: NDArray[np.int64] | None = None
         self._trail: deque[_Point] = deque(maxlen=_TRAIL_EVENTS)
 
     def inspect(self, cells: NDArray[np.int64] | None) -> bool:
         """Keep the history of these cells, (n,) addresses; True if they are others than before."""
-        if cells is not None and cells.size > _TRAIL_CELLS:
-            cells = None  # a distribution of so many cells is seen, single histories are not
-        if cells is self._cells:
+        if cells is self._asked:
             return False
-        self._cells = cells
+        self._asked = cells
+        self._cells = None if cells is None else drawn(cells)
         self._trail.clear()
         return True
 
@@ -67,6 +68,11 @@ class LiveMap:
             case JobRun(cells=cells, settings=settings, result=result) if "v_read" in settings:
                 done = Reading(result.current, settings["v_read"], ~result.converged, cells)
                 self._read(done, 0.0, pulses)
+            case Swept(v=v, trace=trace):
+                self._trace(trace, v, v, np.zeros_like(v), pulses)
+            case Trained(v=v, v_read=v_read, trace=trace):
+                counts = np.cumsum(v != 0, dtype=np.float64)
+                self._trace(trace, np.full(v.shape, v_read), v, counts - counts[-1], pulses)
         self._pulses = pulses.copy()
 
     def _read(
@@ -82,11 +88,41 @@ class LiveMap:
         current, applied = np.full((2, self._spec.size), np.nan)
         current[where] = reading.current.reshape(-1)
         applied[where] = v_pulse
-        if np.isfinite(current[self._cells]).any():
-            counts = pulses.reshape(-1)[self._cells].astype(np.float64)
-            self._trail.append(
-                _Point(self._time, reading.v, current[self._cells], counts, applied[self._cells])
-            )
+        counts = pulses.reshape(-1)[self._cells].astype(np.float64)
+        self._note(reading.v, current[self._cells], counts, applied[self._cells], reading.v)
+
+    def _trace(
+        self,
+        trace: Trace,
+        v_read: Floats,
+        v: Floats,
+        counts: Floats,
+        pulses: NDArray[np.uint32],
+    ) -> None:
+        """Points (n,) of a buffered sweep or train, read at v_read after v, with pulses to come."""
+        if v_read[-1] != 0:
+            self._g[trace.cells] = trace.current[-1] / v_read[-1]
+            self._v_read = float(v_read[-1])
+        if self._cells is None:
+            return
+        column = {int(cell): k for k, cell in enumerate(trace.cells)}
+        at = np.array([column.get(int(cell), -1) for cell in self._cells])
+        after = pulses.reshape(-1)[self._cells].astype(np.float64)
+        for k, level in enumerate(v):
+            current = np.where(at >= 0, trace.current[k, at], np.nan)
+            applied = np.full(at.size, level)
+            self._note(float(v_read[k]), current, after + counts[k], applied, float(level))
+
+    def _note(
+        self,
+        v_read: float,
+        current: NDArray[np.float64],
+        pulses: NDArray[np.float64],
+        v_pulse: NDArray[np.float64],
+        volts: float,
+    ) -> None:
+        if np.isfinite(current).any():
+            self._trail.append(_Point(self._time, v_read, current, pulses, v_pulse, volts))
 
     def snapshot(self, source: str, status: str, message: str) -> Snapshot:
         """The present state."""
@@ -124,13 +160,18 @@ class LiveMap:
     def _history(self) -> Trail | None:
         if self._cells is None:
             return None
-        points = list(self._trail)
-        n = self._cells.size
+        points, n = list(self._trail), self._cells.size
+
+        def column(values: list[Any]) -> NDArray[np.float64]:
+            whole = np.array(values, np.float64).reshape(len(points), -1)
+            return np.broadcast_to(whole, (len(points), n))
+
         return Trail(
             self._cells,
-            np.array([p.time for p in points]),
-            np.array([p.v_read for p in points]),
-            np.array([p.current for p in points]).reshape(-1, n),
-            np.array([p.pulses for p in points]).reshape(-1, n),
-            np.array([p.v_pulse for p in points]).reshape(-1, n),
+            column([p.time for p in points]),
+            column([p.v_read for p in points]),
+            column([p.current for p in points]),
+            column([p.pulses for p in points]),
+            column([p.v_pulse for p in points]),
+            column([p.volts for p in points]),
         )

@@ -19,9 +19,11 @@ from PySide6.QtWidgets import (
 
 from cimlab.gui.colourbar import ColourBar
 from cimlab.gui.colours import DIVERGING, MAPS, Scale, auto_scale, table
-from cimlab.gui.quantity import HEALTH_WORDS, QUANTITIES, Health, Values, health
+from cimlab.gui.progress import clock
+from cimlab.gui.quantity import QUANTITIES, Health, Values, cell_words, health
 from cimlab.gui.snapshot import Frame, Snapshot
 from cimlab.gui.tiles import PAGE, TileGrid
+from cimlab.records import WeightMap
 
 _HISTOGRAM_MS = 300  # its eye needs no more
 
@@ -49,6 +51,7 @@ class MapPanel(QWidget):
         self._values: Values | None = None
         self._scale = Scale(0.0, 1.0)
         self._health: NDArray[np.uint8] | None = None
+        self._weights: WeightMap | None = None
         self._hovered: tuple[int, int, int] | None = None
         self.bar = ColourBar()
         self.grid = TileGrid(self.bar.plot)
@@ -64,6 +67,7 @@ class MapPanel(QWidget):
             self._choose_pages()
             self.select(None)
         self._place_slider(snapshot)
+        self._weights = snapshot.weights
         if snapshot.frame is not self.frame:
             self.frame = snapshot.frame
             self._health = None
@@ -71,7 +75,7 @@ class MapPanel(QWidget):
 
     def clear(self) -> None:
         """Forget everything, before another source."""
-        self.frame = self._values = None
+        self.frame = self._values = self._weights = None
         self._shape = (0, 0, 0)
         self.live.setChecked(True)
         self.grid.arrange(self._shape, 0)
@@ -83,7 +87,7 @@ class MapPanel(QWidget):
         if frame is None:
             return
         quantity = QUANTITIES[self.quantity.currentData()]
-        values = quantity.of(frame)
+        values = quantity.of(frame, self._weights)
         self.words.setText("" if values is not None else f"{quantity.title}: not in this record")
         if values is None:
             values = np.full(frame.current.shape, np.nan, np.float32)
@@ -275,24 +279,5 @@ class MapPanel(QWidget):
         if frame is None or cell is None or cell[0] >= frame.current.shape[0]:
             self.hover.setText(" ")
             return
-        tile, row, col = cell
-        current = float(frame.current[cell])
-        text = f"tile {tile}, row {row}, column {col}:  "
-        if np.isfinite(current):
-            text += (
-                f"g = {1e6 * current / frame.v_read:.3f} \N{MICRO SIGN}S,  "
-                f"I = {1e6 * current:.4f} \N{MICRO SIGN}A at {frame.v_read:.3g} V,  "
-            )
-        text += f"{int(frame.pulses[cell])} pulses"
-        if frame.target is not None and np.isfinite(frame.target[cell]):
-            text += f",  target {1e6 * float(frame.target[cell]):.4f} \N{MICRO SIGN}A"
-        word = HEALTH_WORDS[Health(int(self._marks()[cell]))]
-        self.hover.setText(text + (f",  {word}" if word else ""))
-
-
-def clock(seconds: float) -> str:
-    """Seconds as 0:00:00, with days where there are any."""
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    days, h = divmod(hours, 24)
-    return (f"{days} d " if days else "") + f"{h}:{m:02d}:{s:02d}"
+        mark = Health(int(self._marks()[cell]))
+        self.hover.setText(cell_words(frame, cell, mark, self._weights))

@@ -132,6 +132,7 @@ class _OpenRun:
         self.identity = identity
         self.reader = reader
         self._history = History(reader)
+        self._weights, self._baseline = reader.weights, reader.baseline
         self._stamp = -1
         self._read_at = -np.inf
         self._wish: Wish | None = None
@@ -148,7 +149,7 @@ class _OpenRun:
         reader, history = self.reader, self._history
         status = reader.status
         history.update()
-        seen = (status, history.rows, id(wish))
+        seen = (status, tuple(history.rows.values()), id(wish))
         self._stamp, self._read_at, self._wish = stamp, time.monotonic(), wish
         if seen == self._seen:
             return None
@@ -163,18 +164,23 @@ class _OpenRun:
             utc_start=reader.utc_start,
             plan=reader.plan,
             shape=(tiles, rows, cols),
-            frames=history.maps,
+            frames=history.frames,
             frame=self._frame(wish),
             epochs=dict(history.columns("epochs")),
             steps=thin(history.columns("steps")),
-            trail=None if wish.cells is None else history.trail(wish.cells),
+            link=thin(history.columns("link")),
+            baseline=self._baseline,
+            weights=self._weights,
+            done=reader.done,
+            summary=reader.summary or {},
+            trail=history.trail(wish.cells),
             modified=stamp * 1e-9,
         )
         self._seen = seen
         return snapshot
 
     def _frame(self, wish: Wish) -> Frame | None:
-        count = self._history.maps
+        count = self._history.frames
         if count == 0:
             return self._history.programmed()
         index = count - 1 if wish.index is None else min(max(wish.index, 0), count - 1)

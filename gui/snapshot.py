@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cimlab.records import WeightMap
+
 Columns = Mapping[str, NDArray[Any]]
 
 
@@ -25,8 +27,8 @@ class Frame:
         pulses: Pulses each cell had received.
         before: Currents of the run's first map, A; None for the first one.
         pulses_before: Pulses at the first map.
-        target: Wanted currents of the last programming, A, NaN where none; None without one.
-        converged: Result of that programming.
+        target: Currents last asked of the cells, A, NaN where none; None if none at all.
+        converged: Whether the last programming's verify readings were inside their band.
     """
 
     index: int
@@ -41,18 +43,28 @@ class Frame:
     converged: NDArray[np.bool_] | None = None
 
 
+LINES = 32
+"""Cells that are drawn one by one; of more, every so many."""
+
+
+def drawn(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the cells whose history is kept and drawn."""
+    return cells[:: -(-cells.size // LINES)]
+
+
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """The history of some cells, oldest first.
+    """The history of some cells, oldest first; all but `cells` are (m, n), NaN where nothing is.
 
     Attributes:
         cells: Addresses, (n,).
-        time: (m,) s.
-        v_read: (m,) V.
-        current: (m, n) A; NaN where not read.
-        pulses: (m, n) pulses received so far.
-        v_pulse: (m, n) V of the pulse just before the reading; 0 where there was none or it is
-            not recorded.
+        time: s since the run began.
+        v_read: V.
+        current: A.
+        pulses: Pulses received so far.
+        v_pulse: V of the pulse just before the reading; 0 where there was none or it is not
+            recorded.
+        volts: Abscissa of an I-V curve, V: of the sweep or the pulse, or of the reading.
     """
 
     cells: NDArray[np.int64]
@@ -61,6 +73,7 @@ class Trail:
     current: NDArray[np.float64]
     pulses: NDArray[np.float64]
     v_pulse: NDArray[np.float64]
+    volts: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +88,12 @@ class Snapshot:
         shape: (tiles, rows, cols); zeros before anything is known.
         frames: Maps in the run so far.
         frame: The map to show.
-        epochs, steps: Columns of the run's tables, steps thinned to some thousand points.
-        trail: History of the inspected cells.
+        epochs, steps, link: Columns of the run's tables, thinned to some thousand points.
+        baseline: Epochs of the run that this one is compared with, if its file has them.
+        weights: Which weights the cells carry, if any.
+        done: Share of a sweep that is done; None where the run does not say.
+        summary: What came out of a sweep.
+        trail: History of the inspected cells; of a sweep's first cells while none are.
         modified: When the file was last written, s since 1970; 0 when unknown.
     """
 
@@ -94,6 +111,11 @@ class Snapshot:
     frame: Frame | None = None
     epochs: Columns = field(default_factory=dict)
     steps: Columns = field(default_factory=dict)
+    link: Columns = field(default_factory=dict)
+    baseline: Columns = field(default_factory=dict)
+    weights: WeightMap | None = None
+    done: float | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
     trail: Trail | None = None
     modified: float = 0.0
 
@@ -106,6 +128,6 @@ def thin(columns: Columns, most: int = 2000) -> Columns:
     edges = np.linspace(0, n, most + 1).astype(np.int64)
     width = np.diff(edges)
     return {
-        name: np.add.reduceat(values[:n].astype(np.float64), edges[:-1]) / width
+        name: (np.add.reduceat(values[:n].astype(np.float64), edges[:-1]).T / width).T
         for name, values in columns.items()
     }

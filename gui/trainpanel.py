@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from cimlab.gui.mappanel import clock
+from cimlab.gui.progress import column, describe, last, link_rates, listens
 from cimlab.gui.snapshot import Columns, Snapshot
 
 _TITLES = (
     "loss",
     "test accuracy (%)",
     "device updates a batch",
-    "clipped ADC results, worst tile (%)",
+    "clipped ADC results (%): worst tile, thin: each",
+    "link (MB/s)",
+    "requests sent again a second",
 )
-_SILENCE = 60.0  # seconds without a row before it is mentioned
-_BLUE, _ORANGE, _GREY = (31, 119, 180), (255, 127, 14), (128, 128, 128)
+_FIXED = 4  # plots that are always there; those of the link are where a link is
+_TILES = 16  # tiles drawn one by one
+_BLUE, _ORANGE, _GREY, _RED = (31, 119, 180), (255, 127, 14), (128, 128, 128), (214, 39, 40)
 
 
 class TrainPanel(QWidget):
@@ -53,15 +56,20 @@ class TrainPanel(QWidget):
         self.plots = pg.GraphicsLayoutWidget()
         self.plots.setMinimumSize(260, 340)
         self.plots.ci.layout.setSpacing(2)
-        self._axes = [self._plot(k) for k in range(4)]
-        loss, accuracy, updates, clipped = self._axes
+        self._axes = [self._plot(k) for k in range(len(_TITLES))]
+        loss, accuracy, updates, clipped, link, repeats = self._axes
         self._loss = loss.plot(pen=pg.mkPen(_BLUE), name="batch")
         self._mean = loss.plot(pen=pg.mkPen(_ORANGE, width=2), symbol="o", symbolSize=6)
         self._accuracy = accuracy.plot(pen=pg.mkPen(_BLUE, width=2), symbol="o", symbolSize=6)
         self._baseline = accuracy.plot(pen=pg.mkPen(_GREY, width=2, style=pg.QtCore.Qt.DashLine))
         self._updates = updates.plot(pen=pg.mkPen(_BLUE))
-        self._clipped = clipped.plot(pen=pg.mkPen(_BLUE))
-        self._drawn: tuple[int, ...] = ()
+        self._tiles = [clipped.plot(pen=pg.mkPen(_GREY)) for _ in range(_TILES)]
+        self._clipped = clipped.plot(pen=pg.mkPen(_BLUE, width=2))
+        self._link = link.plot(pen=pg.mkPen(_BLUE))
+        self._repeats = repeats.plot(pen=pg.mkPen(_RED))
+        self._shown = len(_TITLES)
+        self._compared = False
+        self._drawn: tuple[float, ...] = ()
         self._snapshot = Snapshot("")
         self._silence = QTimer(self)
         self._silence.setInterval(5000)
@@ -81,7 +89,6 @@ class TrainPanel(QWidget):
         plot.getAxis("left").setTickDensity(0.5)
         for name in ("left", "bottom"):
             plot.getAxis(name).enableAutoSIPrefix(False)
-        plot.getAxis("bottom").setStyle(showValues=row == 3)
         # ranges are set in steps by _fit: an axis that is drawn anew for every batch, and a grid
         # of half-transparent lines, cost more than the map
         plot.disableAutoRange()
@@ -89,9 +96,22 @@ class TrainPanel(QWidget):
         plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.fit.setChecked(False))
         if row:
             plot.setXLink(self.plots.getItem(0, 0))
-        if row == 3:
-            plot.setLabel("bottom", "batch")
         return plot
+
+    def _show_plots(self, count: int) -> None:
+        """Show the first so many plots; the last of them has the numbers of the batches."""
+        if count == self._shown:
+            return
+        for plot in self._axes[count : self._shown]:
+            self.plots.removeItem(plot)
+        for row, plot in enumerate(self._axes[self._shown : count], self._shown):
+            self.plots.addItem(plot, row=row, col=0)
+        self._shown = count
+        for row, plot in enumerate(self._axes):
+            lowest = row == count - 1
+            plot.getAxis("bottom").setStyle(showValues=lowest)
+            plot.getAxis("bottom").setLabel("batch" if lowest else None)
+            plot.getAxis("bottom").showLabel(lowest)
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
@@ -106,38 +126,60 @@ class TrainPanel(QWidget):
 
     def clear(self) -> None:
         """Empty the curves."""
+        self._compared = False
         self.show_snapshot(Snapshot(""))
-        self.show_baseline(Snapshot(""))
+        self._baseline.setData([], [])
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Draw the curves, if they have grown."""
-        epochs, steps = snapshot.epochs, snapshot.steps
-        running = snapshot.status == "running" and snapshot.kind == "train"
         for button in (self.pause, self.resume, self.stop):
-            button.setEnabled(running)
+            button.setEnabled(snapshot.status in ("running", "paused") and listens(snapshot.kind))
         self._snapshot = snapshot
         self._describe()
-        drawn = (len(_column(epochs, "step")), len(_column(steps, "step")))
-        last = int(_column(steps, "step")[-1]) if drawn[1] else 0
-        if (*drawn, last) == self._drawn:
-            return
-        self._drawn = (*drawn, last)
-        batch, epoch = _column(steps, "step"), _column(epochs, "step")
-        self._loss.setData(batch, _column(steps, "loss"))
-        self._mean.setData(epoch, _column(epochs, "loss"))
-        self._accuracy.setData(epoch, 100 * _column(epochs, "accuracy"))
-        self._updates.setData(batch, _column(steps, "device_updates"))
-        self._clipped.setData(batch, 100 * _column(steps, "saturated"))
+        steps = snapshot.steps
+        drawn = (
+            len(column(snapshot.epochs, "step")),
+            len(column(steps, "step")),
+            int(last(steps, "step")),
+            len(column(snapshot.link, "time")),
+            last(snapshot.link, "time"),
+        )
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._draw(snapshot)
+
+    def _draw(self, snapshot: Snapshot) -> None:
+        epochs, steps = snapshot.epochs, snapshot.steps
+        batch, epoch = column(steps, "step"), column(epochs, "step")
+        self._loss.setData(batch, column(steps, "loss"))
+        self._mean.setData(epoch, column(epochs, "loss"))
+        self._accuracy.setData(epoch, 100 * column(epochs, "accuracy"))
+        self._updates.setData(batch, column(steps, "device_updates"))
+        self._clipped.setData(batch, 100 * column(steps, "saturated"))
+        shares = np.atleast_2d(column(steps, "clipped"))
+        used = np.flatnonzero(np.isfinite(shares).any(axis=0))[:_TILES]
+        for k, curve in enumerate(self._tiles):
+            tile = 100 * shares[:, used[k]] if k < used.size else np.empty(0)
+            curve.setData(batch if k < used.size else [], tile)
+        if not self._compared and snapshot.baseline:
+            self._compare(snapshot.baseline)
+        at, megabytes, again = link_rates(snapshot.link, steps)
+        self._link.setData(at, megabytes)
+        self._repeats.setData(at, again)
+        self._show_plots(_FIXED + (2 if again.any() else 1 if at.size else 0))
         self._fit_all()
 
     def _describe(self) -> None:
         self.summary.setText(describe(self._snapshot, time.time()))
 
     def show_baseline(self, snapshot: Snapshot) -> None:
-        """Draw another run's accuracy."""
-        epochs = snapshot.epochs
-        self._baseline.setData(_column(epochs, "step"), 100 * _column(epochs, "accuracy"))
+        """Draw another run's accuracy, in place of the baseline that the run may have."""
+        self._compared = True
+        self._compare(snapshot.epochs)
         self._fit_all()
+
+    def _compare(self, epochs: Columns) -> None:
+        self._baseline.setData(column(epochs, "step"), 100 * column(epochs, "accuracy"))
 
     def _fit_all(self) -> None:
         if not self.fit.isChecked():
@@ -152,10 +194,6 @@ class TrainPanel(QWidget):
                     set_range(*wanted, padding=0)
 
 
-def _column(columns: Columns, name: str) -> NDArray[np.float64]:
-    return np.asarray(columns.get(name, ()), np.float64)
-
-
 def better_range(values: NDArray[np.float64], now: Sequence[float]) -> tuple[float, float] | None:
     """A range for these values with room to grow; None while the present one will do."""
     finite = values[np.isfinite(values)]
@@ -166,51 +204,3 @@ def better_range(values: NDArray[np.float64], now: Sequence[float]) -> tuple[flo
     if now[0] <= low and high <= now[1] and span > 0.5 * (now[1] - now[0]):
         return None
     return low - 0.05 * span, high + 0.2 * span
-
-
-def remaining(snapshot: Snapshot) -> float | None:
-    """Seconds left of a run, judged by its epochs so far, or by its batches before the first."""
-    planned = snapshot.plan.get("epochs")
-    if not isinstance(planned, int) or snapshot.status != "running":
-        return None
-    seconds = _column(snapshot.epochs, "seconds")
-    if seconds.size:
-        # the newest epochs tell best; the running one has its batches behind it
-        pace = float(seconds[-3:].mean())
-        since = float(_last(snapshot.steps, "time") - _last(snapshot.epochs, "time"))
-        return max((planned - seconds.size) * pace - max(since, 0.0), 0.0)
-    batches, done = snapshot.plan.get("batches"), _last(snapshot.steps, "step")
-    if not isinstance(batches, int) or not done:
-        return None
-    elapsed = _last(snapshot.steps, "time") - float(_column(snapshot.steps, "time")[0])
-    return float(elapsed / done * (planned * batches - done))
-
-
-def _last(columns: Columns, name: str) -> float:
-    values = _column(columns, name)
-    return float(values[-1]) if values.size else 0.0
-
-
-def describe(snapshot: Snapshot, now: float) -> str:
-    """The run in a few lines; now is in s since 1970."""
-    if not snapshot.kind:
-        return "no training yet"
-    plan, epochs = snapshot.plan, snapshot.epochs
-    parts = [f"{snapshot.kind} run, {snapshot.status}"]
-    if "mode" in plan:
-        parts.append(f"mode {plan['mode']}")
-    accuracy = _column(epochs, "accuracy")
-    if accuracy.size:
-        number = int(_last(epochs, "number"))
-        of = f" of {plan['epochs']}" if "epochs" in plan else ""
-        parts.append(f"epoch {number}{of}")
-        parts.append(f"accuracy {100 * accuracy[-1]:.2f} % (best {100 * accuracy.max():.2f} %)")
-        parts.append(f"{int(_column(epochs, 'device_updates').sum())} device updates")
-        parts.append(f"{int(_column(epochs, 'pulses').sum())} pulses")
-    left = remaining(snapshot)
-    if left is not None:
-        parts.append(f"about {clock(left)} left")
-    silent = now - snapshot.modified
-    if snapshot.status == "running" and silent > _SILENCE:
-        parts.append(f"nothing new for {clock(silent)}: paused, or its process has ended")
-    return ",  ".join(parts)

@@ -20,7 +20,7 @@ _UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class WeightMap:
-    """n weights on pairs of cells; those of a layer follow each other in torch's order.
+    """n weights on pairs of cells, layer by layer, each in torch's order.
 
     Attributes:
         names: Of the layers.
@@ -35,6 +35,13 @@ class WeightMap:
     cells: NDArray[np.int64]
     layer: NDArray[np.int64]
     scale: NDArray[np.float64]
+
+    def place(self, k: int) -> tuple[str, tuple[int, ...]]:
+        """Name of the layer of weight k, and its index within the layer's weights."""
+        layer = int(self.layer[k])
+        first = int(np.searchsorted(self.layer, layer))
+        index = np.unravel_index(k - first, self.shapes[layer])
+        return self.names[layer], tuple(int(i) for i in index)
 
     def store(self, file: h5py.File) -> None:
         """Write into a run file that is being made."""

@@ -34,7 +34,7 @@ def append(run: RunWriter, table: str, **values: object) -> None:
     rest = {
         name: np.zeros((2, 8, 6)) if column.per_cell else 0
         for name, column in TABLES[table].items()
-        if name != "time"
+        if name != "time" and column.default is None
     }
     run.append(table, **{**rest, **values})
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from cimlab.gui.bench import summary
 from cimlab.gui.colours import DIVERGING, MAPS, Scale, auto_scale, table
+from cimlab.gui.progress import describe, remaining
 from cimlab.gui.quantity import QUANTITIES, STUCK_PULSES, Health, health
 from cimlab.gui.snapshot import Frame, Snapshot
-from cimlab.gui.trainpanel import better_range, describe, remaining
+from cimlab.gui.trainpanel import better_range
 
 VALUES = arrays.arrays(np.float32, st.integers(1, 50), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -60,7 +61,7 @@ def test_maps_grow_lighter_all_the_way(name: str) -> None:
 
 def test_pairs_are_adjacent_columns_subtracted() -> None:
     current = np.array([[[3e-6, 1e-6, 2e-6, 5e-6, 9e-6]]])
-    shown = QUANTITIES["pairs"].of(frame(current))
+    shown = QUANTITIES["pairs"].of(frame(current), None)
     np.testing.assert_allclose(shown, [[[20.0, -30.0]]], rtol=1e-6)
 
 
