@@ -54,7 +54,7 @@ class StationArray(Guarded):
     ) -> None:
         counted = hardware.counters() if "counters" in hardware.spec.capabilities else None
         self.ledger = Ledger(hardware.spec, counted)
-        tapped = Tapped(hardware, self.ledger)
+        tapped = Tapped(hardware, self.ledger, products=False)
         if sink is not None:
             tapped = Tapped(tapped, sink)
         super().__init__(tapped, station.limits.limits())

@@ -14,13 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimlab.board.hal import Codes8, HalInfo
-from cimlab.core.array import Addresses, Converters, JobResult, Limits, Unfold, Window
-from cimlab.core.errors import CapabilityError
+from cimlab.core.array import (
+    Addresses,
+    Converters,
+    Floats,
+    JobResult,
+    Limits,
+    PairProduct,
+    PairSum,
+    Product,
+    Unfold,
+    Window,
+)
+from cimlab.core.errors import CapabilityError, LimitError
 from cimlab.mock_hw import converters as front_end
 from cimlab.mock_hw.devices.base import Cells, DeviceModel, rest
 from cimlab.mock_hw.devices.brram import BulkRram
+from cimlab.mock_hw.multiplier import Multiplier, Side
 from cimlab.mock_hw.philox import CellDraws, Stream, key_of
 from cimlab.mock_hw.ramps import Chip, Front, Ramp, program
+from cimlab.mock_hw.threefry import pair_keys
+from cimlab.wire import scaling
 from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX, dac_codes, ticks
 
 State = Mapping[str, NDArray[Any]]
@@ -29,8 +43,6 @@ V_PULSE = 3.3
 V_GATE = 5.0
 GATE_THRESHOLD = 0.7
 TICK = 10e-9
-NARROW = 2048
-"""Cells of a window up to which product and conversion are one pass; then the library's wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +133,11 @@ class SimulatedHal:
                 for name, (kind, shape) in state_layout(*self._shape).items()
             }
         )
-        self._wake()
-        self._kept: dict[str, NDArray[np.float32]] = {}
         self._gate_open = False
+        self._wake()
+        self._multiplier = Multiplier(self.conductances, self.state["vectors"])
+        self._ones = np.ones((tiles, 1), np.float32)
+        self.configure(0.1, 5e-6, (40e-6,) * tiles)
 
     def _wake(self) -> None:
         """Derive what the seed decides, and make the devices if they are not born yet."""
@@ -147,6 +161,10 @@ class SimulatedHal:
         # converters at the columns, and those at the rows for a transposed product
         self._gain = (gain[:split].reshape(tiles, cols), gain[split:].reshape(tiles, rows))
         self._offset = (offset[:split].reshape(tiles, cols), offset[split:].reshape(tiles, rows))
+        self._keys = tuple(
+            pair_keys(self._key, stream, tiles, n)
+            for stream, n in ((Stream.VMM, cols), (Stream.VMM_TRANSPOSED, rows))
+        )
 
     @property
     def conductances(self) -> Cells:
@@ -157,91 +175,61 @@ class SimulatedHal:
     def configure(self, v_read: float, i_read: float, i_vmm: Sequence[float]) -> None:
         """Set the converters' full scales."""
         self._v_read, self._i_read = v_read, i_read
-        self._i_vmm = tuple(i_vmm)
+        self._i_vmm = np.array(i_vmm)
+        self._lsb = (self._i_vmm / 255).astype(np.float32)[:, None]
+        self._connect()
 
     def gate(self, code: int) -> None:
         """Set the word lines' voltage; below the transistors' threshold no cell conducts."""
         self._gate_open = code * V_GATE / GATE_CODE_MAX > GATE_THRESHOLD
+        self._connect()
+
+    def _connect(self) -> None:
+        """What turns a product's sums into codes, for every converter."""
+        scale = np.float32(self._gate_open) * (self._v_read / self._i_vmm).astype(np.float32)
+        sides = []
+        for gain, offset, keys in zip(self._gain, self._offset, self._keys, strict=True):
+            # whole pairs: an odd last column gets a partner that nobody asks for
+            front = np.zeros((len(scale), 3, 2 * keys.shape[2]), np.float32)
+            slope = scale[:, None] * gain
+            front[:, 0, : gain.shape[1]] = slope
+            front[:, 1, : gain.shape[1]] = slope * np.float32(self._device.sigma_read)
+            front[:, 2, : gain.shape[1]] = offset
+            sides.append(Side(front, keys))
+        self._multiplier.sides = (sides[0], sides[1])
 
     def convert(
         self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
     ) -> Codes8:
-        """One VMM: a pass over inputs laid out first, or around the library's product."""
-        x, n = self._inputs(codes, window, unfold, transposed)
-        rows, cols = slice(*window.rows), slice(*window.cols)
-        g = self.state["g"].reshape(self._shape)[list(window.tiles), rows, cols]
-        if transposed:
-            g = g.transpose(0, 2, 1)
-        out = np.empty((len(window.tiles), n, g.shape[2]), np.uint8)
-        # by the window alone: a cut batch must take the same way
-        narrow = g.shape[1] * g.shape[2] <= NARROW
-        if not narrow:
-            power = self._scratch("power", (len(window.tiles), n))
-            front_end.sum_of_squares(x[:, :, :n], power)
-            analog = self._scratch("analog", (len(window.tiles), x.shape[2], g.shape[2]))
-            np.matmul(x.transpose(0, 2, 1), g, out=analog)
-        vectors = self.state["vectors"][int(transposed)]
-        first = window.rows[0] if transposed else window.cols[0]
-        span = slice(first, first + g.shape[2])
-        on = np.float32(self._gate_open)
-        stream = int(Stream.VMM_TRANSPOSED if transposed else Stream.VMM)
-        for k, tile in enumerate(window.tiles):
-            scale = on * np.float32(self._v_read / self._i_vmm[tile])
-            rest = (
-                scale,
-                scale * np.float32(self._device.sigma_read),
-                self._gain[transposed][tile, span],
-                self._offset[transposed][tile, span],
-                tile,
-                vectors[tile],
-                first,
-                stream,
-                self._key,
-                np.float32(255),
-                out[k],
-            )
-            if narrow:
-                front_end.narrow_product(x[k, :, :n], g[k], *rest)
-            else:
-                front_end.digitise(analog[k, :n], power[k], *rest)
-            vectors[tile] += np.uint64(n)
-        return out
+        """One VMM in codes."""
+        out, _, _ = self._multiplier.currents(codes, 1.0, window, unfold, transposed, self._ones)
+        return out.astype(np.uint8)
 
-    def _inputs(
-        self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
-    ) -> tuple[NDArray[np.float32], int]:
-        """Codes as numbers, (tiles, driven, n), and n; the library's product gets at least two."""
-        driven = window.n_cols if transposed else window.n_rows
-        if unfold is None:
-            n = codes.shape[1]
-        else:
-            size = unfold.output(codes.shape[2], codes.shape[3])
-            n = codes.shape[0] * size[0] * size[1]
-        # At least two vectors: for one the library takes another routine, whose sums round
-        # differently, and a cut batch would not give the same bits.
-        x = self._scratch("x", (len(window.tiles), driven, max(n, 2)))
-        x[:, :, n:] = 0
-        if unfold is None:
-            x[:, :, :n] = codes.transpose(0, 2, 1)
-        else:
-            front_end.unfolded_inputs(
-                codes,
-                unfold.kernel,
-                unfold.stride,
-                unfold.padding,
-                unfold.dilation,
-                size,
-                x[:, :, :n],
-            )
-        return x, n
+    def vmm(self, v: Floats, window: Window, unfold: Unfold | None, transposed: bool) -> Product:
+        """One VMM in volts and amperes, with the bits that `convert` would give."""
+        unit = 255 / self._v_read
+        out, marks, wrong = self._multiplier.currents(
+            v, unit, window, unfold, transposed, self._lsb
+        )
+        if wrong:
+            raise LimitError(f"{wrong} VMM inputs are not in 0 .. {self._v_read} V")
+        return Product(out, marks)
 
-    def _scratch(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Working memory kept from call to call: fresh pages cost more than the work on them."""
-        size = int(np.prod(shape))
-        kept = self._kept.get(name)
-        if kept is None or kept.size < size:
-            kept = self._kept[name] = np.empty(size, np.float32)
-        return kept[:size].reshape(shape)
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None
+    ) -> PairProduct:
+        """Sums of pairs, with the bits that `convert` and `scaling.pair_sums` would give."""
+        weights = [scaling.pair_weights(part, self._i_vmm, self.info.adc_bits) for part in sums]
+        return PairProduct(
+            *self._multiplier.pair_sums(
+                x,
+                volts * 255 / self._v_read,
+                tuple(part.window for part in sums),
+                unfold,
+                weights,
+                [part.constant for part in sums],
+            )
+        )
 
     def read(
         self, code: int, cells: Addresses, averages: int

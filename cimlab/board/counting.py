@@ -14,13 +14,23 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Addresses, JobResult, Limits, Unfold, Window
+from cimlab.core.array import (
+    Addresses,
+    Floats,
+    JobResult,
+    Limits,
+    PairProduct,
+    PairSum,
+    Product,
+    Unfold,
+    Window,
+)
 from cimlab.core.errors import BoardError, CapabilityError, ConfigError, LimitError
 from cimlab.wire import scaling
 from cimlab.wire.status import Status
 from cimlab.wire.verbs import AVERAGES_MAX
 
-from .hal import BoardHal, Codes8, HalInfo, JobHal, RestingHal
+from .hal import BoardHal, Codes8, FloatHal, HalInfo, JobHal, RestingHal
 
 
 class CountingHal:
@@ -50,6 +60,7 @@ class CountingHal:
         self._v_read = info.defaults.v_read
         self._gate = 0
         self._grounded = True
+        self._float_hal = hal if isinstance(hal, FloatHal) else None
 
     @property
     def info(self) -> HalInfo:
@@ -87,6 +98,23 @@ class CountingHal:
             self._check_code(int(codes.max()))
         self._power()
         return self._hal.convert(codes, window, unfold, transposed)
+
+    @property
+    def takes_floats(self) -> bool:
+        """Whether `vmm` and `vmm_pairs` work: the hardware does, and all of its DAC may be used."""
+        return self._float_hal is not None and self._v_read <= self.limits.v_read
+
+    def vmm(self, v: Floats, window: Window, unfold: Unfold | None, transposed: bool) -> Product:
+        """See FloatHal; only if `takes_floats`."""
+        self._power()
+        return cast(FloatHal, self._float_hal).vmm(v, window, unfold, transposed)
+
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None
+    ) -> PairProduct:
+        """See FloatHal; only if `takes_floats`."""
+        self._power()
+        return cast(FloatHal, self._float_hal).vmm_pairs(x, volts, sums, unfold)
 
     def read(
         self, code: int, cells: Addresses, averages: int

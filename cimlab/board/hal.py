@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Addresses, Converters, JobResult, Limits, Unfold, Window
+from cimlab.core.array import (
+    Addresses,
+    Converters,
+    Floats,
+    JobResult,
+    Limits,
+    PairProduct,
+    PairSum,
+    Product,
+    Unfold,
+    Window,
+)
 
 Codes8 = NDArray[np.uint8]
 
@@ -124,4 +135,26 @@ class RestingHal(BoardHal, Protocol):
 
     def relax(self, seconds: float) -> None:
         """Let every cell age by so many seconds, at once."""
+        ...
+
+
+@runtime_checkable
+class FloatHal(BoardHal, Protocol):
+    """A BoardHal in software that converts volts and amperes itself, in the same pass.
+
+    The results have the bits that `convert` and `wire.scaling` give.
+    """
+
+    def vmm(self, v: Floats, window: Window, unfold: Unfold | None, transposed: bool) -> Product:
+        """`convert` of voltages, to currents.
+
+        Raises:
+            LimitError: An input lies beyond the DAC's range.
+        """
+        ...
+
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None
+    ) -> PairProduct:
+        """See `CimArray.vmm_pairs`."""
         ...

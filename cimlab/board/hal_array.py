@@ -7,7 +7,7 @@ On the board it lets a job be the same protocol code that runs on the host; on t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ from cimlab.core.array import (
     Converters,
     Floats,
     JobResult,
+    PairProduct,
+    PairSum,
     Product,
     Reading,
     Unfold,
@@ -58,6 +60,7 @@ class HalArray(ArrayBase):
         if "rest" in info.capabilities:
             self._clock = RestingClock(self._hal.relax)
         self._all = np.arange(self._spec.size, dtype=np.int64)
+        self._whole = Window.whole(self._spec)
         self.configure(info.defaults)
 
     @property
@@ -126,7 +129,7 @@ class HalArray(ArrayBase):
 
     def vmm(self, v: Floats, window: Window | None = None) -> Product:
         """Multiply vectors of voltages by the window's conductances."""
-        return self._convert(v, window or Window.whole(self._spec), None, transposed=False)
+        return self._convert(v, window or self._whole, None, transposed=False)
 
     def vmm_unfolded(self, v: Floats, unfold: Unfold, window: Window) -> Product:
         """Multiply an unfolded feature map."""
@@ -138,7 +141,23 @@ class HalArray(ArrayBase):
         """Drive the window's columns, read its rows."""
         if "transpose" not in self._spec.capabilities:
             raise CapabilityError("this hardware has no transposed VMM")
-        return self._convert(v, window or Window.whole(self._spec), None, transposed=True)
+        return self._convert(v, window or self._whole, None, transposed=True)
+
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None = None
+    ) -> PairProduct:
+        """Multiply, and add up the pairs."""
+        if self._hal.takes_floats:
+            return self._hal.vmm_pairs(x, volts, sums, unfold)
+        return scaling.pair_product(
+            x,
+            volts,
+            sums,
+            unfold,
+            self._converters,
+            self._spec,
+            lambda codes, window, unfold: self._hal.convert(codes, window, unfold, False),
+        )
 
     def counters(self) -> NDArray[np.uint32]:
         """Pulses each cell has received, (tiles, rows, cols)."""
@@ -157,6 +176,8 @@ class HalArray(ArrayBase):
     def _convert(
         self, v: Floats, window: Window, unfold: Unfold | None, *, transposed: bool
     ) -> Product:
+        if self._hal.takes_floats:
+            return self._hal.vmm(v, window, unfold, transposed)
         settings = self._converters
         codes = scaling.dac_codes(v, settings.v_read, self._spec.dac_bits)
         out = self._hal.convert(codes, window, unfold, transposed)

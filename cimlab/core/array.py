@@ -10,16 +10,17 @@ take ``cells`` accept a sorted array of addresses, or None for every cell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .clock import Clock, RealClock
 from .errors import CapabilityError
+from .pairs import pairs_of_columns
 
 Floats: TypeAlias = NDArray[np.floating]
 Addresses: TypeAlias = NDArray[np.int64]
@@ -201,6 +202,37 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class PairSum:
+    """What a layer of signed weights wants of a window: its pairs of columns, weighed and summed.
+
+    Output j is constant[j] plus, over the window's tiles, weights[tile, 2 j] times the current of
+    column 2 j and weights[tile, 2 j + 1] times that of its neighbour.
+
+    Attributes:
+        window: The part of the chip; starts at an even column and has an even number of them.
+        weights: Output units an ampere, (tiles, columns); 16 significant bits of them count.
+        constant: Output units, (columns / 2,) float32.
+    """
+
+    window: Window
+    weights: Floats
+    constant: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PairProduct:
+    """Sums of pairs, those of several windows side by side.
+
+    Attributes:
+        values: (vectors, outputs), or (images, outputs, height, width) of an unfolded map, float32.
+        clipped: Conversions that clipped, one number for each tile of each window.
+    """
+
+    values: NDArray[np.float32]
+    clipped: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class JobResult:
     """What an on-board programming job reports; all arrays (n,), one entry a cell.
 
@@ -291,6 +323,18 @@ class CimArray(Protocol):
         """
         ...
 
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None = None
+    ) -> PairProduct:
+        """Multiply for a layer of signed weights: inputs once, sums of pairs back.
+
+        x: (vectors, inputs), cut over each window's tiles, or with unfold a map as for
+        `vmm_unfolded`, which every array takes here. An input drives its row with volts times its
+        value; what lies beyond 0 .. converters.v_read drives it with that end. The noise, and
+        the saturation, is that of each column, as in `vmm`.
+        """
+        ...
+
     def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
         """Drive columns, read rows: v (tiles, batch, cols) -> (tiles, batch, rows). "transpose"."""
         ...
@@ -364,6 +408,12 @@ class ArrayBase:
     def vmm_unfolded(self, v: Floats, unfold: Unfold, window: Window) -> Product:
         """Refused: needs capability "unfold"."""
         raise CapabilityError("this array cannot unfold feature maps (capability 'unfold')")
+
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None = None
+    ) -> PairProduct:
+        """By way of `vmm` and `vmm_unfolded`."""
+        return pairs_of_columns(cast(CimArray, self), x, volts, sums, unfold)
 
     def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
         """Refused: needs capability "transpose"."""

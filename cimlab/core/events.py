@@ -102,14 +102,14 @@ class Multiplied(Event):
     """A VMM; of its data only sizes are kept.
 
     Attributes:
-        verb: Which of the three.
+        verb: Which of the four; one event a window.
         window: The part of the chip, None for all of it.
         vectors: Input vectors of each tile (for an unfolded map: its output positions).
         conversions: Output values, of all tiles.
         saturated: How many of them clipped.
     """
 
-    verb: Literal["vmm", "vmm_unfolded", "vmm_transposed"]
+    verb: Literal["vmm", "vmm_unfolded", "vmm_pairs", "vmm_transposed"]
     window: Window | None
     vectors: int
     conversions: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,8 @@ from .array import (
     Floats,
     JobResult,
     Limits,
+    PairProduct,
+    PairSum,
     Product,
     Reading,
     Trace,
@@ -133,6 +135,17 @@ class Guarded(ArrayBase):
         self._check_vmm(v, window)
         return self._array.vmm_unfolded(v, unfold, window)
 
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None = None
+    ) -> PairProduct:
+        """See CimArray; inputs cannot exceed the DAC's range here."""
+        self._check_amplitude()
+        if not -np.inf < volts < np.inf:
+            raise LimitError(f"VMM inputs of {volts} V each")
+        for part in sums:
+            self._check_window(part.window)
+        return self._array.vmm_pairs(x, volts, sums, unfold)
+
     def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
         """See CimArray."""
         self._check_vmm(v, window)
@@ -218,8 +231,10 @@ class Guarded(ArrayBase):
     def _check_vmm(self, v: Floats, window: Window | None) -> None:
         self._check_amplitude()
         _all_between("VMM input", v, 0.0, self.converters.v_read, "V")
-        if window is None:
-            return
+        if window is not None:
+            self._check_window(window)
+
+    def _check_window(self, window: Window) -> None:
         spec = self._spec
         sizes = (("rows", window.rows, spec.rows), ("cols", window.cols, spec.cols))
         for name, (start, stop), size in sizes:

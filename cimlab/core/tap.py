@@ -7,7 +7,7 @@ that raised emits nothing: whether its pulses happened is for the audit to tell
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,8 @@ from .array import (
     Floats,
     JobResult,
     Mask,
+    PairProduct,
+    PairSum,
     Product,
     Reading,
     Trace,
@@ -50,10 +52,14 @@ class Tapped(ArrayBase):
         array: What does the work; closed with this wrapper.
         sink: Called once after each verb, in the caller's thread.
         clock: Source of the events' times.
+        products: Whether VMMs are announced too: far the most of a training's verbs.
     """
 
-    def __init__(self, array: CimArray, sink: Sink, clock: Clock | None = None) -> None:
+    def __init__(
+        self, array: CimArray, sink: Sink, clock: Clock | None = None, products: bool = True
+    ) -> None:
         self._array = array
+        self._products = products
         self._sink = sink
         self._now = (clock or RealClock()).now
 
@@ -110,6 +116,8 @@ class Tapped(ArrayBase):
 
     def vmm(self, v: Floats, window: Window | None = None) -> Product:
         """See CimArray; emits Multiplied."""
+        if not self._products:
+            return self._array.vmm(v, window)
         start = self._now()
         product = self._array.vmm(v, window)
         self._sink(_multiplied(start, self._now(), "vmm", window, product))
@@ -117,13 +125,43 @@ class Tapped(ArrayBase):
 
     def vmm_unfolded(self, v: Floats, unfold: Unfold, window: Window) -> Product:
         """See CimArray; emits Multiplied."""
+        if not self._products:
+            return self._array.vmm_unfolded(v, unfold, window)
         start = self._now()
         product = self._array.vmm_unfolded(v, unfold, window)
         self._sink(_multiplied(start, self._now(), "vmm_unfolded", window, product))
         return product
 
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None = None
+    ) -> PairProduct:
+        """See CimArray; emits one Multiplied for each window."""
+        if not self._products:
+            return self._array.vmm_pairs(x, volts, sums, unfold)
+        start = self._now()
+        product = self._array.vmm_pairs(x, volts, sums, unfold)
+        seconds = (self._now() - start) / len(sums)
+        vectors, tile = product.values.size // product.values.shape[1], 0
+        for k, part in enumerate(sums):
+            window, end = part.window, tile + len(part.window.tiles)
+            self._sink(
+                Multiplied(
+                    start + k * seconds,
+                    seconds,
+                    "vmm_pairs",
+                    window,
+                    vectors=vectors,
+                    conversions=vectors * window.n_cols * len(window.tiles),
+                    saturated=int(product.clipped[tile:end].sum()),
+                )
+            )
+            tile = end
+        return product
+
     def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
         """See CimArray; emits Multiplied."""
+        if not self._products:
+            return self._array.vmm_transposed(v, window)
         start = self._now()
         product = self._array.vmm_transposed(v, window)
         self._sink(_multiplied(start, self._now(), "vmm_transposed", window, product))

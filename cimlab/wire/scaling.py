@@ -7,10 +7,23 @@ is written apart, in the mock's front end, and hand-computed values anchor both
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cimlab.core.array import Converters, Product, Window
+from cimlab.core import pairs
+from cimlab.core.array import (
+    ArraySpec,
+    Converters,
+    Floats,
+    PairProduct,
+    PairSum,
+    Product,
+    Unfold,
+    Window,
+)
 from cimlab.core.errors import LimitError
 
 PULSE_CODE_MAX = 255
@@ -89,3 +102,48 @@ def product(codes: NDArray[np.uint8], settings: Converters, window: Window, bits
     """ADC codes (tiles, batch, outputs) of a VMM as currents with their clipped marks."""
     full_scale = np.asarray(settings.i_vmm)[list(window.tiles), None, None]
     return Product(amperes(codes, full_scale, bits), codes == (1 << bits) - 1)
+
+
+def drive_codes(x: Floats, volts: float, v_read: float, bits: int) -> NDArray[np.uint8]:
+    """Inputs of `volts` each to DAC codes; those beyond 0 .. v_read drive its ends."""
+    top = (1 << bits) - 1
+    codes = np.rint(np.multiply(x, np.float32(volts * top / v_read), dtype=np.float32))
+    return codes.clip(0, top).astype(np.uint8)
+
+
+def pair_weights(part: PairSum, i_vmm: Floats, bits: int) -> NDArray[np.float32]:
+    """Weights of ADC codes, (tiles, columns), from those of amperes.
+
+    Rounded to 16 significant bits: the product with an 8-bit code is then exact, and a sum of such
+    products has the same bits with and without fused multiply-adds.
+    """
+    lsb = i_vmm[list(part.window.tiles), None] / ((1 << bits) - 1)
+    weights = (part.weights * lsb).astype(np.float32)
+    as_bits = weights.view(np.int32)
+    as_bits += 0x80
+    as_bits &= ~0xFF
+    return weights
+
+
+def pair_product(
+    x: Floats,
+    volts: float,
+    sums: Sequence[PairSum],
+    unfold: Unfold | None,
+    settings: Converters,
+    spec: ArraySpec,
+    convert: Callable[[NDArray[np.uint8], Window, Unfold | None], NDArray[np.uint8]],
+) -> PairProduct:
+    """`CimArray.vmm_pairs` by way of DAC and ADC codes."""
+    top = (1 << spec.adc_bits) - 1
+    i_vmm = np.asarray(settings.i_vmm)
+    weighed = [replace(s, weights=pair_weights(s, i_vmm, spec.adc_bits)) for s in sums]
+
+    def multiply(
+        codes: NDArray[np.uint8], window: Window, unfold: Unfold | None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        out = convert(codes, window, unfold)
+        return out, np.count_nonzero(out == top, axis=(1, 2))
+
+    codes = drive_codes(x, volts, settings.v_read, spec.dac_bits)
+    return pairs.pair_product(codes, weighed, unfold, "unfold" in spec.capabilities, multiply)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,8 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
+    PairProduct,
+    PairSum,
     Product,
     Reading,
     Unfold,
@@ -143,6 +145,13 @@ class SocArray(ArrayBase):
             return super().vmm_unfolded(v, unfold, window)
         return self._multiply(v, window, unfold)
 
+    def vmm_pairs(
+        self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None = None
+    ) -> PairProduct:
+        """Multiply on the board, add up the pairs here."""
+        settings, spec = self._converters, self._spec
+        return scaling.pair_product(x, volts, sums, unfold, settings, spec, self._convert)
+
     def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
         """Drive the window's columns, read its rows."""
         if "transpose" not in self._spec.capabilities:
@@ -246,7 +255,18 @@ class SocArray(ArrayBase):
     def _multiply(
         self, v: Floats, window: Window, unfold: Unfold | None = None, transposed: bool = False
     ) -> Product:
-        codes = scaling.dac_codes(v, self._converters.v_read, self._spec.dac_bits)
+        settings, spec = self._converters, self._spec
+        codes = scaling.dac_codes(v, settings.v_read, spec.dac_bits)
+        out = self._convert(codes, window, unfold, transposed)
+        return scaling.product(out, settings, window, spec.adc_bits)
+
+    def _convert(
+        self,
+        codes: NDArray[np.uint8],
+        window: Window,
+        unfold: Unfold | None,
+        transposed: bool = False,
+    ) -> NDArray[np.uint8]:
         whole = verbs.Vmm(window, codes, unfold, transposed)
         axis = 1 if unfold is None else 0
         batch = codes.shape[axis]
@@ -264,7 +284,7 @@ class SocArray(ArrayBase):
         for part, answer in zip(parts, self._link.exchange(requests()), strict=True):
             piece = np.frombuffer(answer, np.uint8)
             out[:, part.start * each : part.stop * each] = piece.reshape(tiles, -1, outputs)
-        return scaling.product(out, self._converters, window, self._spec.adc_bits)
+        return out
 
     def _batches(self, batch: int, bytes_out: int, bytes_in: int) -> Iterator[slice]:
         """Cut a batch so that each part's request and answer fit a frame, and overlap in time."""

@@ -1,0 +1,269 @@
+"""Products of the simulated chip: which of the compiled ways a call goes, and with what.
+
+Few vectors go along a tile's columns, narrow tiles along the vectors in one pass; for the others
+the library multiplies, between a pass before and a pass after it. All ways give the same bits, so
+it does not matter how a batch is cut (see `products`).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimlab.core.array import Floats, Unfold, Window
+from cimlab.mock_hw import products
+from cimlab.mock_hw.products import LANES, PADDING, Plan
+
+NARROW = 2048
+"""Cells of a window up to which one compiled pass is faster than the library with two beside it."""
+FEW = 8
+"""Vectors below which the loops run along the columns, or along however few there are."""
+_F32 = NDArray[np.float32]
+_FLAT = Unfold((1, 1))
+_NOTHING = np.empty(0, np.float32)
+_UNMARKED = np.empty(0, np.bool_)
+
+
+class Side(NamedTuple):
+    """The converters at one side of the tiles.
+
+    Attributes:
+        front: (tiles, 3, outputs): slope, noise and offset of each one's codes.
+        keys: (tiles, 2, pairs) of their noise.
+    """
+
+    front: _F32
+    keys: NDArray[np.uint32]
+
+
+class Call(NamedTuple):
+    """What depends on the shape of a request alone."""
+
+    plan: NDArray[np.int64]
+    tiles: NDArray[np.int64]
+    shape: tuple[int, ...]
+    vectors: int
+    way: str
+
+
+class Multiplier:
+    """Multiplies with the cells of a chip.
+
+    Args:
+        g: Conductances, (tiles, rows, cols) S; used in place.
+        vectors: Vectors that each tile has converted, (2, tiles), forward and transposed: they key
+            the noise. Used in place.
+
+    Attributes:
+        sides: Converters at the columns, and those at the rows for transposed products.
+    """
+
+    def __init__(self, g: _F32, vectors: NDArray[np.uint64]) -> None:
+        self.sides: tuple[Side, Side]
+        self._g, self._vectors = g, vectors
+
+    def currents(
+        self,
+        x: NDArray[Any],
+        unit: float,
+        window: Window,
+        unfold: Unfold | None,
+        transposed: bool,
+        lsb: _F32,
+    ) -> tuple[_F32, NDArray[np.bool_], int]:
+        """Every converter's output, what clipped, and how many inputs were out of range.
+
+        Args:
+            x: (t, vectors, driven), or a map (images, channels, height, width).
+            unit: Input codes a unit of x.
+            window: Where.
+            unfold: How the map is cut, or None.
+            transposed: Drive columns, read rows.
+            lsb: Output units a code, (tiles of the chip, 1).
+        """
+        call = _currents(x.shape, window, unfold, transposed)
+        size = call.vectors * call.shape[0] * call.shape[2]
+        out, marks = np.empty(size, np.float32), np.empty(size, np.bool_)
+        clipped = np.zeros(call.shape[0], np.int64)
+        wrong = self._run(x, unit, call, transposed, lsb, _NOTHING, clipped, out, marks)
+        return out.reshape(call.shape), marks.reshape(call.shape), wrong
+
+    def pair_sums(
+        self,
+        x: Floats,
+        unit: float,
+        windows: tuple[Window, ...],
+        unfold: Unfold | None,
+        weights: list[_F32],
+        constants: list[_F32],
+    ) -> tuple[_F32, NDArray[np.int64]]:
+        """Weighted sums of the pairs of each window, side by side, and conversions that clipped.
+
+        Args:
+            x: (vectors, inputs), or a map (images, channels, height, width).
+            unit: Input codes a unit of x; codes beyond the DAC's drive its ends.
+            windows: Where.
+            unfold: How the map is cut, or None.
+            weights: Of each window, (t, cols) output units a code.
+            constants: Of each window, (pairs,).
+
+        Returns:
+            (vectors, outputs) or (images, outputs, height', width'), and (all t,).
+        """
+        calls = _pair_sums(x.shape, windows, unfold)
+        out = np.empty(calls[0].shape, np.float32)
+        flat, clipped = out.reshape(-1), []
+        for call, weight, constant in zip(calls, weights, constants, strict=True):
+            clipped.append(np.zeros(call.tiles.shape[1], np.int64))
+            self._run(x, unit, call, False, weight, constant, clipped[-1], flat, _UNMARKED)
+        return out, clipped[0] if len(clipped) == 1 else np.concatenate(clipped)
+
+    def _run(
+        self,
+        x: Floats,
+        unit: float,
+        call: Call,
+        transposed: bool,
+        weights: _F32,
+        constant: _F32,
+        clipped: NDArray[np.int64],
+        out: _F32,
+        marks: NDArray[np.bool_],
+    ) -> int:
+        flat = np.ascontiguousarray(x, np.float32).reshape(-1)
+        g = self._g
+        if transposed:
+            g = np.ascontiguousarray(g[call.tiles[1]].transpose(0, 2, 1))
+        side = self.sides[transposed]
+        rest = (side.front, side.keys, self._vectors)
+        ends = (weights, constant, clipped, out, marks)
+        if call.way == "columns":
+            return int(products.columns(flat, call.plan, call.tiles, g, *rest, unit, *ends))
+        if call.way == "lanes":
+            return int(products.lanes(flat, call.plan, call.tiles, g, *rest, unit, *ends))
+        return self._by_library(flat, call, g, rest, unit, ends)
+
+    def _by_library(
+        self,
+        x: _F32,
+        call: Call,
+        g: _F32,
+        rest: tuple[_F32, NDArray[np.uint32], NDArray[np.uint64]],
+        unit: float,
+        ends: tuple[_F32, _F32, NDArray[np.int64], _F32, NDArray[np.bool_]],
+    ) -> int:
+        """The library's product, block by block, so that a block stays in the cache."""
+        p = Plan(*call.plan.tolist())
+        positions = p.out_h * p.out_w
+        rows = p.group * p.kernel_h * p.kernel_w
+        most = max(1, min(p.images, LANES // positions))
+        width = most * positions
+        pairs, skip = (p.col0 + p.cols + 1) // 2 - p.col0 // 2, p.col0 % 2
+        total = np.zeros((2 * pairs, width + PADDING), np.float32)
+        acc = np.empty((pairs * p.pairs, width + PADDING), np.float32)
+        root, matrix = np.empty(width, np.float32), np.empty(rows * width, np.float32)
+        wrong = 0
+        for b0 in range(0, p.images, most):
+            nb = min(most, p.images - b0)
+            m = nb * positions
+            for t, (place, _tile) in enumerate(call.tiles.T):
+                plain = p.height == p.width == 1
+                block = matrix[: rows * m].reshape((m, rows) if plain else (rows, m))
+                wrong += products.inputs(x, call.plan, t, b0, nb, unit, block, root)
+                if wrong and p.strict:
+                    return int(wrong)
+                cells = g[place, p.row0 : p.row0 + rows, p.col0 : p.col0 + p.cols]
+                driven = block.T if plain else block
+                total[skip : skip + p.cols, :m] = np.matmul(cells.T, driven)
+                products.outputs(
+                    call.plan, call.tiles, t, b0, nb, total, root, *rest, *ends[:3], acc, *ends[3:]
+                )
+        self._vectors[p.kind, call.tiles[1]] += np.uint64(call.vectors)
+        return int(wrong)
+
+
+def _way(plan: Plan, vectors: int) -> str:
+    rows = plan.group * plan.kernel_h * plan.kernel_w
+    if plan.height == plan.width == 1 and vectors < FEW:
+        return "columns"
+    return "lanes" if rows * plan.cols <= NARROW or vectors < FEW else "library"
+
+
+@functools.lru_cache(maxsize=256)
+def _currents(
+    shape: tuple[int, ...], window: Window, unfold: Unfold | None, transposed: bool
+) -> Call:
+    plan = _plan(shape, window, unfold, transposed)
+    if unfold is None:
+        plan = plan._replace(
+            tile_step=shape[1] * shape[2],
+            image_step=shape[2],
+            channels=len(window.tiles) * shape[2],
+            images=shape[1],
+        )
+    plan = plan._replace(strict=1)
+    vectors = plan.images * plan.out_h * plan.out_w
+    return _call(plan, window, (len(window.tiles), vectors, plan.cols), transposed)
+
+
+@functools.lru_cache(maxsize=256)
+def _pair_sums(
+    shape: tuple[int, ...], windows: tuple[Window, ...], unfold: Unfold | None
+) -> tuple[Call, ...]:
+    outputs = sum(window.n_cols // 2 for window in windows)
+    calls, first = [], 0
+    for window in windows:
+        plan = _plan(shape, window, unfold, False)
+        plan = plan._replace(pairs=1, first=first, outputs=outputs)
+        out: tuple[int, ...] = (shape[0], outputs)
+        if unfold is not None:
+            out = (*out, plan.out_h, plan.out_w)
+        calls.append(_call(plan, window, out, False))
+        first += window.n_cols // 2
+    return tuple(calls)
+
+
+def _plan(shape: tuple[int, ...], window: Window, unfold: Unfold | None, transposed: bool) -> Plan:
+    """For a map, or vectors (n, inputs); currents, not sums."""
+    rows, cols = (window.cols, window.rows) if transposed else (window.rows, window.cols)
+    u = unfold or _FLAT
+    channels, height, width = (shape[1], *shape[2:]) if unfold else (shape[1], 1, 1)
+    group = (rows[1] - rows[0]) // (u.kernel[0] * u.kernel[1])
+    out_h, out_w = u.output(height, width)
+    return Plan(
+        images=shape[0],
+        image_step=channels * height * width,
+        tile_step=group * height * width,
+        channels=channels,
+        group=group,
+        height=height,
+        width=width,
+        kernel_h=u.kernel[0],
+        kernel_w=u.kernel[1],
+        stride_h=u.stride[0],
+        stride_w=u.stride[1],
+        padding_h=u.padding[0],
+        padding_w=u.padding[1],
+        dilation_h=u.dilation[0],
+        dilation_w=u.dilation[1],
+        out_h=out_h,
+        out_w=out_w,
+        row0=rows[0],
+        col0=cols[0],
+        cols=cols[1] - cols[0],
+        pairs=0,
+        first=0,
+        outputs=0,
+        strict=0,
+        kind=int(transposed),
+    )
+
+
+def _call(plan: Plan, window: Window, shape: tuple[int, ...], transposed: bool) -> Call:
+    where = range(len(window.tiles)) if transposed else window.tiles
+    vectors = plan.images * plan.out_h * plan.out_w
+    tiles = np.array([list(where), window.tiles], np.int64)
+    return Call(np.array(plan, np.int64), tiles, shape, vectors, _way(plan, vectors))
