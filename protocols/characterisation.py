@@ -26,7 +26,7 @@ from cimlab.protocols.program import ascending
 
 Summary: TypeAlias = dict[str, float | int | str]
 
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """Share by which a sum of steps may miss a limit that it means to reach."""
 
 
@@ -97,7 +97,7 @@ class CellPlan(Plan):
 
 def _within(what: str, value: float, low: float, high: float, unit: str) -> None:
     # written so that NaN fails it
-    if not low * (1 - _ROUNDING) <= value <= high * (1 + _ROUNDING):
+    if not low * (1 - ROUNDING) <= value <= high * (1 + ROUNDING):
         raise LimitError(f"{what} {value:g} {unit} is outside {low:g} .. {high:g} {unit}")
 
 
@@ -250,7 +250,7 @@ def _known(values: ArrayLike) -> Floats:
 
 def log_spaced(first: float, last: float, per_decade: int) -> Floats:
     """Numbers from first to last, both included, evenly spaced in their logarithm."""
-    steps = max(1, math.ceil(per_decade * math.log10(last / first) - _ROUNDING))
+    steps = max(1, math.ceil(per_decade * math.log10(last / first) - ROUNDING))
     numbers = np.geomspace(first, last, steps + 1) if last > first else np.array([last])
     return np.asarray(numbers, np.float64)
 

@@ -131,10 +131,21 @@ class _Cycling:
             cells, place, bad = cells[stays], place[stays], bad[stays]
 
     def _cycle(self, cells: Addresses, cycles: int) -> None:
-        """Whole cycles without a read: pulses of both signs in turn, so no call holds two."""
+        """Whole cycles whose readings do not count: buffered where the array can.
+
+        Elsewhere a cycle is two calls, as a call holds pulses of one sign.
+        """
+        plan, spec = self.plan, self.array.spec
+        halves = (plan.v_set, -plan.v_reset)
+        if "train" in spec.capabilities:
+            v = np.tile(np.repeat(halves, plan.pulses), cycles)
+            for k in range(0, v.size, spec.limits.count_max):
+                part = v[k : k + spec.limits.count_max]
+                self.array.train(part, plan.width, plan.v_read, cells)
+            return
         for _ in range(cycles):
-            for v in (self.plan.v_set, -self.plan.v_reset):
-                self.array.pulse(v, self.plan.width, self.plan.pulses, cells)
+            for volts in halves:
+                self.array.pulse(volts, plan.width, plan.pulses, cells)
 
     def _half(
         self, index: int, v: float, cells: Addresses, cycle: int, share: float, halves: int

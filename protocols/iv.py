@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from cimlab.core.array import Addresses, ArraySpec, CimArray, Floats, Mask
 from cimlab.core.errors import CapabilityError
 from cimlab.protocols.characterisation import (
+    ROUNDING,
     CellPlan,
     Course,
     Stress,
@@ -113,7 +114,7 @@ def _split(v: Floats) -> list[Floats]:
     falling = False
     for k, (a, b) in enumerate(pairwise(v), start=1):
         turned = falling and abs(b) > abs(a)
-        if turned or a * b < 0:
+        if turned or np.sign(a) * np.sign(b) < 0:
             cuts.append(k)
             falling = False
         elif abs(b) < abs(a):
@@ -207,7 +208,7 @@ class _Curves:
         g = np.full((v.size, cells.size), np.nan)
         reached = np.zeros((v.size, cells.size), np.bool_)
         peak = int(np.argmax(np.abs(v)))
-        cap = np.full(cells.size, np.inf)  # of |v|, where a cell came back
+        cap = np.full(cells.size, np.inf)  # just below the |v| where a cell came back
         if self.swept and not self.plan.step_back:
             parts = [slice(0, v.size)]
         elif self.swept:
@@ -230,7 +231,7 @@ class _Curves:
             yield points
             if self.plan.step_back and part.start <= peak:
                 hit = reached[part.start]
-                cap[hit] = np.minimum(cap[hit], abs(v[part.start]))
+                cap[hit] = np.minimum(cap[hit], abs(v[part.start]) * (1 - ROUNDING))
         return g, reached
 
     def _sweep(self, index: int, v: Floats, cells: Addresses, cycle: int) -> Points:

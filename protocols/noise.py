@@ -58,6 +58,8 @@ class ReadNoise:
     def summary(self) -> Summary:
         """Noise of all cells together, and how many are telegraphs."""
         rtn = self.telegraph
+        # a virtual clock stands still while it reads: no dwell time can be told
+        step = self.interval if self.interval > 0 else float("nan")
         return stated(
             cells=self.sigma.size,
             reads=self.reads,
@@ -67,8 +69,8 @@ class ReadNoise:
             allan_rms_A=_rms(self.allan),
             rtn_cells=int(rtn.found.sum()),
             rtn_amplitude_median_A=median(rtn.amplitude),
-            rtn_dwell_low_median_s=median(rtn.dwell_low) * self.interval,
-            rtn_dwell_high_median_s=median(rtn.dwell_high) * self.interval,
+            rtn_dwell_low_median_s=median(rtn.dwell_low) * step,
+            rtn_dwell_high_median_s=median(rtn.dwell_high) * step,
         )
 
 
@@ -99,7 +101,8 @@ def read_noise(
     allan = np.sqrt(np.mean(np.diff(off, axis=0) ** 2, axis=0, dtype=np.float64) / 2)
     mean = first + np.where(clipped, 0.0, off.mean(axis=0, dtype=np.float64))
     interval = (ended - begun) / (plan.reads - 1)
-    return ReadNoise(mean, sigma, _rms(sigma), allan, telegraphs(off), interval, plan.reads)
+    lsb = array.converters.i_read / (2**array.spec.adc_bits - 1)
+    return ReadNoise(mean, sigma, _rms(sigma), allan, telegraphs(off, lsb), interval, plan.reads)
 
 
 def _rms(values: NDArray[np.float64]) -> float:

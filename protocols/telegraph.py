@@ -3,7 +3,8 @@
 Reads of each cell are split in two groups with the largest variance between them (Otsu's
 threshold). For a Gaussian that leaves the group means 2.65 within-group sigmas apart, however
 strong the noise is; cells whose means lie further apart than chance allows, and which go to and
-fro, are telegraphs. Levels closer than about three sigmas of the other noise stay unseen.
+fro, are telegraphs. Levels closer than about three sigmas of the other noise stay unseen, and so
+do levels that a converter cannot tell from its own toggling between two codes.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from cimlab.core.array import Floats, Mask
 
 GAUSSIAN = np.sqrt(2 / np.pi) * 2 / np.sqrt(1 - 2 / np.pi)
 """Distance of the means of a Gaussian's halves, in sigmas of a half: 2.65."""
-CHANCE = 12.0
-"""Times 1 / sqrt(reads): how much further apart chance puts them, once in 10^5 cells."""
+CHANCE = (8.0, 60.0)
+"""Over sqrt(reads) and over reads: how much further apart chance puts them in 1 cell of 10^5."""
+READS_MIN = 16
+"""Fewer reads do not tell a telegraph from chance."""
+CODES_MIN = 2.0
+"""Least amplitude, in steps of the converter."""
 HYSTERESIS = 0.25
 """Share of the amplitude by which a read must pass the middle to count as a jump."""
 JUMPS_MIN = 3
@@ -42,12 +47,16 @@ class Telegraph:
     dwell_high: NDArray[np.float64]
 
 
-def telegraphs(current: NDArray[np.float32]) -> Telegraph:
-    """Find telegraphs among cells by their reads, (reads, m) A."""
+def telegraphs(current: NDArray[np.float32], lsb: float) -> Telegraph:
+    """Find telegraphs among cells by their reads, (reads, m) A, in steps of lsb amperes.
+
+    Nothing is found among fewer than `READS_MIN` reads, nor among NaN.
+    """
+    reads = len(current)
     low, high, within = _levels(current)
-    amplitude = (high - low).astype(np.float64)
-    limit = GAUSSIAN + CHANCE / np.sqrt(len(current))
-    apart = amplitude > limit * within
+    amplitude = high - low
+    limit = GAUSSIAN + CHANCE[0] / np.sqrt(reads) + CHANCE[1] / reads
+    apart = (amplitude > limit * within) & (amplitude > CODES_MIN * lsb) & (reads >= READS_MIN)
     up = _states(current, (low + high) / 2, HYSTERESIS * (high - low))
     jumps = np.count_nonzero(up[1:] != up[:-1], axis=0)
     found = apart & (jumps >= JUMPS_MIN)
