@@ -9,6 +9,7 @@ from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
 from cimlab.drivers.instruments.keithley2600 import Keithley2600B
 from cimlab.drivers.instruments.keithley4200 import Keithley4200
+from cimlab.drivers.instruments.keithley4200_pmu import Keithley4200Pmu
 from cimlab.drivers.instruments.keysight_pulsers import Keysight33500B, Keysight81160A
 from cimlab.drivers.instruments.keysightb1500 import KeysightB1500, KeysightB1500Spgu
 from cimlab.drivers.instruments.link import Link, VisaLink
@@ -45,6 +46,7 @@ DRIVERS: Mapping[str, type[Instrument]] = {
     "keithley3706a": Keithley3706A,
     "keithley707b": Keithley707B,
     "keithley4200": Keithley4200,
+    "keithley4200-pmu": Keithley4200Pmu,
     "keysight33522b": Keysight33500B,
     "keysight81160a": Keysight81160A,
     "keysightb1500": KeysightB1500,
