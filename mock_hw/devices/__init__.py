@@ -1,5 +1,6 @@
 """Device physics: pure state functions on arrays of cells, without bytes and without sleep."""
 
+from cimlab.mock_hw.devices.aihwkit import from_aihwkit, to_aihwkit
 from cimlab.mock_hw.devices.base import Ages, Cells, DeviceModel, Draws, rest
 from cimlab.mock_hw.devices.exponential import Exponential
 from cimlab.mock_hw.devices.files import write_device
@@ -19,7 +20,9 @@ __all__ = [
     "Pcm",
     "Replay",
     "device",
+    "from_aihwkit",
     "read_device",
     "rest",
+    "to_aihwkit",
     "write_device",
 ]
