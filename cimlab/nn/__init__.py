@@ -3,7 +3,8 @@
 from .convert import calibrate, convert
 from .layer import ChipConv2d, ChipLayer, ChipLinear
 from .mapping import DeviceWindow, fresh_pair, rewritten_pair
-from .tiling import Cut, Placement, cut_layer, place
+from .placing import place
+from .tiling import Cut, Placement, cut_layer
 
 __all__ = [
     "ChipConv2d",

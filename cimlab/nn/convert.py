@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cimlab.core.array import CimArray
+from cimlab.core.array import ArraySpec, CimArray, Mask
 from cimlab.core.errors import ConfigError
 from cimlab.protocols import calibration
 
 from .layer import ChipConv2d, ChipLayer, ChipLinear
 from .mapping import DeviceWindow
-from .tiling import place
+from .placing import place
+from .tiling import Placement
+
+log = logging.getLogger("cimlab.nn")
 
 
 def convert(
@@ -23,6 +28,7 @@ def convert(
     window: DeviceWindow | None = None,
     headroom: float = 3.0,
     repeats: Mapping[str, int] | None = None,
+    usable: Mask | None = None,
 ) -> dict[str, ChipLayer]:
     """Replace Linear and Conv2d layers of a model, in place, by layers on the array.
 
@@ -37,6 +43,8 @@ def convert(
         headroom: Largest weight that a layer's pairs can carry, over its largest weight now.
             3 leaves room to train from torch's default initialisation; 1 suits trained weights.
         repeats: How many products of the same inputs a layer averages, by name; 1 if not named.
+        usable: False for cells to avoid, (tiles, rows, cols), as a health map says. Where they
+            cannot all be avoided, as few as possible are used, and the log says how many.
 
     Returns:
         The chip layers by name, in the order of the model.
@@ -48,7 +56,10 @@ def convert(
     found = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
     chosen = found if on_chip is None else _chosen(found, list(on_chip))
     layers: dict[str, ChipLayer] = {}
-    for name, placement in place(chosen, array.spec).items():
+    placements = place(chosen, array.spec, usable)
+    if usable is not None:
+        _warn(placements, array.spec, usable)
+    for name, placement in placements.items():
         digital = chosen[name]
         times = (repeats or {}).get(name, 1)
         scale = headroom * float(digital.weight.detach().abs().max()) / window.span
@@ -91,6 +102,14 @@ def calibrate(
     for layer in layers.values():
         layer.correct(found)
     return found
+
+
+def _warn(placements: Mapping[str, Placement], spec: ArraySpec, usable: Mask) -> None:
+    """Say how many bad cells could not be avoided; stuck partners are then written around."""
+    cells = np.concatenate([p.cells(spec).ravel() for p in placements.values()])
+    bad = int((~usable.reshape(-1)[cells]).sum())
+    if bad:
+        log.warning("%d of the %d cells in use are bad; no placement avoids them", bad, cells.size)
 
 
 def _chosen(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from torch.nn import grad as digital_grad
@@ -97,7 +98,10 @@ class ChipLayer(nn.Module):
 
     def correct(self, columns: calibration.ColumnCalibration | None) -> None:
         """Set the gain and offset of the columns; None for ideal ones."""
-        self._combine = [_combination(window, columns) for window in self._windows]
+        self._combine = [
+            _combination(window, self.placement.slots(j), columns)
+            for j, window in enumerate(self._windows)
+        ]
 
     def measure(self, x: Tensor) -> Tensor:
         """The product of activations with the pairs on chip, without bias."""
@@ -267,18 +271,22 @@ def _row_parts(vectors: Tensor, window: Window) -> Floats:
 
 
 def _combination(
-    window: Window, columns: calibration.ColumnCalibration | None
+    window: Window, slots: NDArray[np.int64], columns: calibration.ColumnCalibration | None
 ) -> tuple[Tensor, Tensor]:
     """Matrix (tiles, outputs, columns) and constant (tiles, outputs): column to pair currents.
 
-    Correcting and subtracting are linear: one product does both.
+    Correcting and subtracting are linear: one product does both. slots (tiles, outputs) are the
+    pairs of the outputs, counted from the tile's first.
     """
-    n, tiles = window.n_cols, list(window.tiles)
-    gain, offset = np.ones((len(tiles), n)), np.zeros((len(tiles), n))
+    tiles, own = list(window.tiles), slice(*window.cols)
+    shape = (len(tiles), window.n_cols)
+    gain, offset = np.ones(shape), np.zeros(shape)
     if columns is not None:
-        gain, offset = columns.gain[tiles, :n], columns.offset[tiles, :n]
-    signs = np.zeros((n // 2, n))
-    signs[np.arange(n) // 2, np.arange(n)] = np.tile([1.0, -1.0], n // 2)
+        gain, offset = columns.gain[tiles, own], columns.offset[tiles, own]
+    signs = np.zeros((*slots.shape, window.n_cols))
+    plus = (2 * slots - window.cols[0])[..., None]
+    np.put_along_axis(signs, plus, 1.0, axis=2)
+    np.put_along_axis(signs, plus + 1, -1.0, axis=2)
     matrix = signs / gain[:, None, :]
     constant = -np.einsum("kc,koc->ko", offset, matrix)
     return torch.from_numpy(matrix).float(), torch.from_numpy(constant).float()

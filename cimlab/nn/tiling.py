@@ -9,8 +9,8 @@ column pairs is cut into column parts. Each part has a tile of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,14 @@ class Cut:
         """Tiles that the layer needs."""
         return self.row_parts * self.column_parts
 
+    def inputs_of(self, row_part: int) -> int:
+        """Inputs of a row part; the last may have fewer."""
+        return min(self.rows, self.inputs - row_part * self.rows)
+
+    def outputs_of(self, column_part: int) -> int:
+        """Outputs of a column part; the last may have fewer."""
+        return min(self.pairs, self.outputs - column_part * self.pairs)
+
     def parts(self) -> NDArray[np.int64]:
         """Which of the layer's tiles each weight is on, (outputs, inputs)."""
         row_part = np.arange(self.inputs) // self.rows
@@ -62,31 +70,60 @@ class Cut:
 class Placement:
     """A cut layer on its tiles.
 
-    Row part k of column part j is on tile ``first + j * cut.row_parts + k``.
+    Attributes:
+        cut: The layer.
+        tiles: Of each part: row part k of column part j is on ``tiles[j * cut.row_parts + k]``.
+        rows: First row of each column part, on all its tiles.
+        pairs: Of each part, in the order of tiles: the column pair of each of its outputs.
     """
 
     cut: Cut
-    first: int
+    tiles: tuple[int, ...]
+    rows: tuple[int, ...]
+    pairs: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def plain(cls, cut: Cut, first: int) -> Self:
+        """On consecutive tiles, from the corner of each."""
+        parts = [(j, k) for j in range(cut.column_parts) for k in range(cut.row_parts)]
+        return cls(
+            cut,
+            tuple(first + p for p in range(cut.tiles)),
+            (0,) * cut.column_parts,
+            tuple(tuple(range(cut.outputs_of(j))) for j, _ in parts),
+        )
 
     def windows(self) -> tuple[Window, ...]:
         """The part of the chip that each column part uses."""
-        cut = self.cut
         return tuple(
             Window(
-                tuple(self.first + j * cut.row_parts + k for k in range(cut.row_parts)),
-                (0, min(cut.rows, cut.inputs)),
-                (0, 2 * min(cut.pairs, cut.outputs - j * cut.pairs)),
+                self.tiles[self._parts(j)],
+                (self.rows[j], self.rows[j] + min(self.cut.rows, self.cut.inputs)),
+                (2 * int(slots.min()), 2 * int(slots.max()) + 2),
             )
-            for j in range(cut.column_parts)
+            for j, slots in enumerate(map(self.slots, range(self.cut.column_parts)))
         )
+
+    def slots(self, column_part: int) -> NDArray[np.int64]:
+        """Column pair of every output of a column part on each of its tiles, (tiles, outputs)."""
+        return np.array(self.pairs[self._parts(column_part)], np.int64)
 
     def cells(self, spec: ArraySpec) -> Addresses:
         """Addresses of all pairs, (2, outputs, inputs): the plus cells, then the minus cells."""
-        row = np.arange(self.cut.inputs) % self.cut.rows
-        pair = np.arange(self.cut.outputs)[:, None] % self.cut.pairs
-        tile = self.first + self.cut.parts()
-        plus = (tile * spec.rows + row) * spec.cols + 2 * pair
+        cut, part = self.cut, self.cut.parts()
+        first = np.repeat(self.rows, cut.pairs)[: cut.outputs, None]
+        row = first + np.arange(cut.inputs) % cut.rows
+        # as wide as a full part; a narrower one leaves the rest unused
+        pairs = np.zeros((cut.tiles, cut.pairs), np.int64)
+        for k, own in enumerate(self.pairs):
+            pairs[k, : len(own)] = own
+        pair = pairs[part, np.arange(cut.outputs)[:, None] % cut.pairs]
+        plus = (np.array(self.tiles)[part] * spec.rows + row) * spec.cols + 2 * pair
         return np.stack([plus, plus + 1])
+
+    def _parts(self, column_part: int) -> slice:
+        n = self.cut.row_parts
+        return slice(column_part * n, (column_part + 1) * n)
 
 
 def cut_layer(name: str, layer: nn.Module, spec: ArraySpec) -> Cut:
@@ -112,36 +149,3 @@ def cut_layer(name: str, layer: nn.Module, spec: ArraySpec) -> Cut:
             f"{name}: one channel of its kernel needs {area} rows, a tile has {spec.rows}"
         )
     return Cut(layer.in_channels * area, layer.out_channels, channels * area, pairs)
-
-
-def place(layers: Mapping[str, nn.Module], spec: ArraySpec) -> dict[str, Placement]:
-    """Give each layer tiles of its own, in order.
-
-    Raises:
-        ConfigError: The layers need more tiles than there are; says which need how many.
-    """
-    cuts = {name: cut_layer(name, layer, spec) for name, layer in layers.items()}
-    if sum(cut.tiles for cut in cuts.values()) > spec.tiles:
-        raise ConfigError(_too_many(cuts, spec))
-    placements: dict[str, Placement] = {}
-    first = 0
-    for name, cut in cuts.items():
-        placements[name] = Placement(cut, first)
-        first += cut.tiles
-    return placements
-
-
-def _too_many(cuts: Mapping[str, Cut], spec: ArraySpec) -> str:
-    """What to tell someone whose network does not fit."""
-    need = ", ".join(f"{name} {cut.tiles}" for name, cut in cuts.items())
-    total = sum(cut.tiles for cut in cuts.values())
-    fit, left = [], spec.tiles
-    for name, cut in cuts.items():
-        if cut.tiles <= left:
-            fit.append(name)
-            left -= cut.tiles
-    message = (
-        f"the network needs {total} tiles of {spec.rows}x{spec.cols} ({need}), "
-        f"the array has {spec.tiles}; use an array of at least {total} tiles"
-    )
-    return message + (f", or on_chip={','.join(fit)}: the others then run digitally" if fit else "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from cimlab.core.array import Addresses, Floats
 
 from .updater import Update
@@ -63,7 +65,7 @@ class StepDone:
         step: Batches done, this one included.
         loss: Of the batch.
         update: What was written after it.
-        clipped: Share of its conversions that clipped, of each tile in use, (tiles,).
+        clipped: Share of its conversions that clipped, of each tile, (tiles,); NaN if unused.
         seconds: How long it took.
     """
 
@@ -76,7 +78,7 @@ class StepDone:
     @property
     def saturated(self) -> float:
         """The worst tile's share of clipped conversions."""
-        return float(self.clipped.max(initial=0.0))
+        return float(np.fmax.reduce(self.clipped, initial=0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from cimlab.core.array import CimArray, Floats
+from cimlab.core.array import CimArray, Floats, Mask
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.nn import ChipLayer, calibrate, convert
 from cimlab.protocols import RampPlan, WriteVerify
@@ -74,6 +74,7 @@ class Training:
         recipe: How to train.
         array: What to train on; None in mode fp32, which needs none.
         data: Images and labels.
+        usable: False for cells to avoid, (tiles, rows, cols); a resumed run needs the same.
 
     Attributes:
         recipe: As given.
@@ -87,7 +88,9 @@ class Training:
         ConfigError: The network does not fit the array, or there is no array.
     """
 
-    def __init__(self, recipe: Recipe, array: CimArray | None, data: Mnist) -> None:
+    def __init__(
+        self, recipe: Recipe, array: CimArray | None, data: Mnist, usable: Mask | None = None
+    ) -> None:
         self.recipe = recipe
         self.step = 0
         self.total = Update()
@@ -102,7 +105,13 @@ class Training:
             if array is None:
                 raise ConfigError(f"mode {recipe.mode} needs an array; only fp32 runs without")
             self.layers = convert(
-                self.model, array, recipe.on_chip, recipe.window, recipe.headroom, recipe.repeats
+                self.model,
+                array,
+                recipe.on_chip,
+                recipe.window,
+                recipe.headroom,
+                recipe.repeats,
+                usable,
             )
         self._optimizer = torch.optim.AdamW(
             self._parameter_groups(), recipe.lr, weight_decay=recipe.weight_decay, fused=True
@@ -275,15 +284,17 @@ class _Chip:
         return Calibrated(step, self.array.converters.i_vmm, residual)
 
     def widen(self) -> Floats:
-        """Widen the ranges of tiles that clip; returns the share of each tile in use, (tiles,).
+        """Widen the ranges of tiles that clip; returns the share of each, (tiles,), NaN if unused.
 
         Activations and weights grow fastest in the first epoch, which was calibrated at its start.
         """
-        clipped = np.concatenate([layer.clipped for layer in self._layers.values()])
+        clipped = np.full(self.array.spec.tiles, np.nan)
+        for layer in self._layers.values():
+            clipped[list(layer.placement.tiles)] = layer.clipped
         too_often = clipped > CLIPPED_MOST
         if too_often.any():
             ranges = np.array(self.array.converters.i_vmm)
-            ranges[: clipped.size][too_often] *= WIDER
+            ranges[too_often] *= WIDER
             self._set_ranges(ranges)
         return clipped
 

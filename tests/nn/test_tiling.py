@@ -52,7 +52,7 @@ def test_resnet18_needs_the_1480_crossbars_of_the_paper() -> None:
 
 def test_addresses_by_hand() -> None:
     # 5 inputs in parts of 3 rows, 3 outputs in parts of 2 pairs, on tiles 1 .. 4 of 4 x 5 cells
-    placement = Placement(Cut(5, 3, 3, 2), first=1)
+    placement = Placement.plain(Cut(5, 3, 3, 2), first=1)
     plus, minus = placement.cells(spec(5, 4, 5))
     assert plus[0].tolist() == [20, 25, 30, 40, 45]  # tile 1 rows 0 - 2, tile 2 rows 0 - 1
     assert plus[1].tolist() == [22, 27, 32, 42, 47]
