@@ -75,7 +75,7 @@ def maps(run: RunReader, row: int = -1) -> Figure:
 def draw_maps(g: NDArray[np.floating], v_read: float, title: str) -> Figure:
     """Draw conductances g (tiles, rows, cols) in S, read at v_read volts; NaN stays blank."""
     across = min(4, len(g))
-    figure = _figure(title, 3 * across + 1, 3 * -(-len(g) // across) + 0.8)
+    figure = _figure(title, max(5.0, 3 * across + 1), 3 * -(-len(g) // across) + 0.8)
     draw_tiles(figure, 1e6 * g, TileScale(f"conductance at {v_read:.3g} V (\N{MICRO SIGN}S)"))
     return figure
 

@@ -64,6 +64,7 @@ def write(run: RunReader, target: Path) -> list[Path]:
         for name, figure in drawn:
             pdf.savefig(figure)
             made.append(folder / f"{stem}-{name}.png")
+            figure.set_layout_engine("none")  # laid out once is enough
             figure.savefig(made[-1])
     return made
 
