@@ -6,11 +6,12 @@ import pytest
 from cimlab.board.hal_array import HalArray
 from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.board import Chip, warm_up
-from cimlab.mock_hw.devices import MODELS, device
-from cimlab.mock_hw.instruments.dut import Dut
+from cimlab.mock_hw.devices import MODELS, device, write_device
+from cimlab.mock_hw.instruments.dut import Dut, dut
 from cimlab.mock_hw.simulated import Imperfections, SimulatedHal, state_layout
 from cimlab.mock_hw.state import StateFile
 from cimlab.protocols import Ispp, program
+from cimlab.rig import open_array
 from tests.mock_hw.devices import HOUR, make
 
 SIZE = {"tiles": 2, "rows": 12, "cols": 10}
@@ -115,3 +116,26 @@ def test_a_device_by_file_is_the_device(tmp_path):
     for hal in chips:
         HalArray(hal).pulse(2.0, 1e-6, 7)
     np.testing.assert_array_equal(chips[0].conductances, chips[1].conductances)
+
+
+def test_a_station_and_a_board_of_a_device_file_are_the_same_chip(tmp_path):
+    """`model:device.toml` here, `mock:device.toml` in a process of its own, bit for bit."""
+    file = tmp_path / "d.toml"
+    write_device(file, make("replay"))
+    seen = []
+    for scheme in ("model", "mock"):
+        with open_array(f"{scheme}:{file}?tiles=1&rows=8&cols=8&seed=4") as array:
+            assert "replay" in array.spec.identity
+            cells = np.arange(64)
+            program(array, Ispp(), cells, np.linspace(1e-6, 3e-6, 64))
+            array.pulse(-2.0, 1e-6, 2, cells)
+            seen.append(array.read(0.1).current)
+    np.testing.assert_array_equal(*seen)
+
+
+@pytest.mark.parametrize("text", ["{}", "crossbar:2x3:{}", "crossbar:2x3:exponential:pcmo"])
+def test_devices_under_test_are_named_the_same_way(text, tmp_path):
+    write_device(tmp_path / "d.toml", device("exponential:pcmo"))
+    under = dut(text.format(tmp_path / "d.toml"))
+    assert under.model == device("exponential:pcmo")
+    assert under.shape == ((2, 3) if text.startswith("crossbar") else (1, 1))
