@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimlab.core.errors import ConfigError, InstrumentError, LimitError
-from cimlab.drivers.instruments.base import Choice, Instrument, Number, Switch
+from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.roles import Samples
+from cimlab.drivers.instruments.settings import Choice, Number, Switch
 
 LIST_MAX = 100
 """Values a list command takes; longer lists are appended."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimlab.core.errors import InstrumentError, LimitError
-from cimlab.drivers.instruments.base import Setting
 from cimlab.drivers.instruments.roles import Samples
+from cimlab.drivers.instruments.settings import Setting
 from cimlab.drivers.instruments.tsp import TspInstrument
 
 V_MAX, I_MAX = 200.0, 1.5

@@ -12,7 +12,8 @@ import time
 from typing import ClassVar
 
 from cimlab.core.errors import LimitError
-from cimlab.drivers.instruments.base import Choice, Instrument, Number, Setting, Switch
+from cimlab.drivers.instruments.base import Instrument
+from cimlab.drivers.instruments.settings import Choice, Number, Setting, Switch
 
 POLARITIES = {"normal": "NORM", "inverted": "INV"}
 V_MAX = 10.0

@@ -6,7 +6,6 @@ buffers, linear and list sweeps. Not: the trigger-model blocks, limit tests, con
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,7 +13,8 @@ import numpy as np
 
 from cimlab.mock_hw.instruments import scpi
 from cimlab.mock_hw.instruments.bench import Bench
-from cimlab.mock_hw.instruments.emulator import ScpiEmulator, Setting, command
+from cimlab.mock_hw.instruments.emulator import Setting, command
+from cimlab.mock_hw.instruments.keithley2450_memory import Memory
 from cimlab.mock_hw.instruments.keithley2450_tables import (
     LEVELS,
     RANGES,
@@ -28,7 +28,7 @@ from cimlab.mock_hw.instruments.scpi import Boolean, Integer, Number, ScpiError,
 from cimlab.mock_hw.instruments.smu import LINE, Smu, clipped, decade, ohms
 
 
-class Keithley2450(ScpiEmulator):
+class Keithley2450(Memory):
     """See the module."""
 
     identity: ClassVar[str] = "KEITHLEY INSTRUMENTS,MODEL 2450,04412345,1.7.12b"
@@ -41,9 +41,6 @@ class Keithley2450(ScpiEmulator):
     def reset(self) -> None:
         """*RST: also clears the buffers, the lists and the sweep."""
         super().reset()
-        self._buffers: dict[str, list[Record]] = {"defbuffer1": [], "defbuffer2": []}
-        self._sizes = {"defbuffer1": 100_000, "defbuffer2": 100_000}
-        self._lists: dict[str, list[float]] = {"voltage": [], "current": []}
         self._sweep: tuple[str, list[float], float, bool, str] | None = None
         self._start = self.bench.clock.now()
         self._apply()
@@ -108,11 +105,6 @@ class Keithley2450(ScpiEmulator):
         del kept[: -self._sizes[buffer]]
         return record
 
-    def _buffer(self, name: str) -> list[Record]:
-        if name not in self._buffers:
-            raise ScpiError(-224, "Illegal parameter value: unknown reading buffer")
-        return self._buffers[name]
-
     @command("*LANG?")
     def _language(self, given: Sequence[str]) -> str:
         return "SCPI"
@@ -157,99 +149,9 @@ class Keithley2450(ScpiEmulator):
         for _ in range(self.get("count")):
             self._measure(name)
 
-    @command("TRACe:MAKE")
-    def _make(self, given: Sequence[str]) -> None:
-        scpi.arguments(given, 2, 3)
-        name = scpi.unquoted(given[0])
-        if name in self._buffers:
-            raise ScpiError(-224, "Illegal parameter value: the buffer exists")
-        self._buffers[name], self._sizes[name] = [], Integer(10, 6_875_000, 10).parse(given[1])
-
-    @command("TRACe:DELete")
-    def _delete(self, given: Sequence[str]) -> None:
-        scpi.arguments(given, 1, 1)
-        name = scpi.unquoted(given[0])
-        if name.startswith("defbuffer") or name not in self._buffers:
-            raise ScpiError(*scpi.ILLEGAL)
-        del self._buffers[name], self._sizes[name]
-
-    @command("TRACe:CLEar")
-    def _clear_buffer(self, given: Sequence[str]) -> None:
-        self._buffer(buffer_and_elements(given)[0]).clear()
-
-    @command("TRACe:POINts?")
-    def _size(self, given: Sequence[str]) -> str:
-        name = buffer_and_elements(given)[0]
-        self._buffer(name)
-        return str(self._sizes[name])
-
-    @command("TRACe:POINts")
-    def _set_size(self, given: Sequence[str]) -> None:
-        scpi.arguments(given, 1, 2)
-        name = buffer_and_elements(given[1:])[0]
-        self._buffer(name).clear()
-        self._sizes[name] = Integer(1, 6_875_000, 10).parse(given[0])
-
-    @command("TRACe:ACTual?")
-    def _filled(self, given: Sequence[str]) -> str:
-        return str(len(self._buffer(buffer_and_elements(given)[0])))
-
-    @command("TRACe:DATA?")
-    def _data(self, given: Sequence[str]) -> str:
-        scpi.arguments(given, 2, 99)
-        name, elements = buffer_and_elements(given[2:])
-        kept = self._buffer(name)
-        first, last = (round(scpi.number(text)) for text in given[:2])
-        if not 1 <= first <= last <= len(kept):
-            raise ScpiError(*scpi.OUT_OF_RANGE)
-        return ",".join(r.show(e) for r in kept[first - 1 : last] for e in elements)
-
-    @command("TRACe:STATistics:AVERage?")
-    def _average(self, given: Sequence[str]) -> str:
-        return f"{statistics.fmean(self._readings(given)):.6E}"
-
-    @command("TRACe:STATistics:STDDev?")
-    def _deviation(self, given: Sequence[str]) -> str:
-        return f"{statistics.stdev(self._readings(given)):.6E}"
-
-    @command("TRACe:STATistics:MAXimum?")
-    def _maximum(self, given: Sequence[str]) -> str:
-        return f"{max(self._readings(given)):.6E}"
-
-    @command("TRACe:STATistics:MINimum?")
-    def _minimum(self, given: Sequence[str]) -> str:
-        return f"{min(self._readings(given)):.6E}"
-
-    def _readings(self, given: Sequence[str]) -> list[float]:
-        kept = self._buffer(buffer_and_elements(given)[0])
-        if len(kept) < 2:
-            raise ScpiError(-230, "Data corrupt or stale")
-        return [record.reading for record in kept]
-
     @command("SOURce:VOLTage:ILIMit[:LEVel]:TRIPped?", "SOURce:CURRent:VLIMit[:LEVel]:TRIPped?")
     def _tripped(self, given: Sequence[str]) -> str:
         return "1" if self._smu.limited else "0"
-
-    @command("SOURce:LIST:VOLTage", "SOURce:LIST:CURRent")
-    def _list(self, given: Sequence[str]) -> None:
-        scpi.arguments(given, 1, 100)
-        self._lists[self._quantity].clear()
-        self._append(given)
-
-    @command("SOURce:LIST:VOLTage:APPend", "SOURce:LIST:CURRent:APPend")
-    def _append(self, given: Sequence[str]) -> None:
-        scpi.arguments(given, 1, 100)
-        top = LEVELS[self._quantity]
-        kind = Number(-top, top, 0)
-        self._lists[self._quantity] += [kind.parse(text) for text in given]
-
-    @command("SOURce:LIST:VOLTage:POINts?", "SOURce:LIST:CURRent:POINts?")
-    def _list_size(self, given: Sequence[str]) -> str:
-        return str(len(self._lists[self._quantity]))
-
-    @property
-    def _quantity(self) -> str:
-        return SHORT[self.get("source")]
 
     @command("SOURce:SWEep:VOLTage:LINear", "SOURce:SWEep:CURRent:LINear")
     def _linear(self, given: Sequence[str]) -> None:

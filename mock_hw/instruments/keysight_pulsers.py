@@ -12,78 +12,9 @@ from typing import ClassVar
 
 from cimlab.mock_hw.instruments import scpi
 from cimlab.mock_hw.instruments.emulator import Setting, command, setting
+from cimlab.mock_hw.instruments.keysight_pulsers_tables import Roots, common, pulse_headers
 from cimlab.mock_hw.instruments.pulser import PulseGenerator
-from cimlab.mock_hw.instruments.scpi import Boolean, Choice, Integer, Kind, Number, ScpiError, Value
-
-Roots = tuple[tuple[str, str], ...]
-"""Roots of a pulse command, each with the suffix of its last node."""
-
-
-def _pulse(roots: Roots, name: str) -> tuple[str, ...]:
-    """Every header of a pulse command."""
-    return tuple(f"{root}:{name}{suffix}" for root, suffix in roots)
-
-
-def _common(source: str, node: str, roots: Roots, top: float) -> tuple[Setting, ...]:
-    """Settings of both families; they differ in where the channel number stands.
-
-    Args:
-        source: Root of a source command.
-        node: Suffix of its first node.
-        roots: See Roots.
-        top: Largest level that can be named, V.
-    """
-
-    def one(key: str, kind: Kind, default: Value, *headers: str) -> Setting:
-        return setting(key, kind, default, *headers, count=2)
-
-    volt = f"{source}:VOLTage{node}"
-    level = Number(-2 * top, 2 * top, 0)
-    return (
-        one(
-            "amplitude",
-            Number(0.001, 4 * top, 0.1),
-            0.1,
-            f"{volt}[:LEVel][:IMMediate][:AMPLitude]",
-        ),
-        one("high", level, 0.05, f"{volt}[:LEVel][:IMMediate]:HIGH"),
-        one("low", level, -0.05, f"{volt}[:LEVel][:IMMediate]:LOW"),
-        one("offset", level, 0.0, f"{volt}[:LEVel][:IMMediate]:OFFSet"),
-        one("unit", Choice("VPP", "VRMS", "DBM"), "VPP", f"{volt}:UNIT"),
-        one("limit", Boolean(), False, f"{volt}:LIMit:STATe"),
-        one("limit.high", level, top, f"{volt}:LIMit:HIGH"),
-        one("limit.low", level, -top, f"{volt}:LIMit:LOW"),
-        one("phase", Number(-360, 360, 0), 0.0, f"{source}:PHASe{node}[:ADJust]"),
-        one(
-            "square",
-            Number(1e-4, 99.9999, 50),
-            50.0,
-            f"{source}:FUNCtion{node}:SQUare:DCYCle",
-        ),
-        one("ramp", Number(0, 100, 100), 100.0, f"{source}:FUNCtion{node}:RAMP:SYMMetry"),
-        one("hold", Choice("WIDTh", "DCYCle"), "WIDT", *_pulse(roots, "HOLD")),
-        one("duty", Number(1e-4, 100, 10), 10.0, *_pulse(roots, "DCYCle")),
-        one("output", Boolean(), False, "OUTPut<n>[:STATe]"),
-        one(
-            "load",
-            Number(0.3, 1e6, 50, infinite=True),
-            50.0,
-            "OUTPut<n>:LOAD",
-            "OUTPut<n>:IMPedance:EXTernal",
-        ),
-        one("share", Number(0, 1, 0.5), 0.5),
-        one("polarity", Choice("NORMal", "INVerted"), "NORM", "OUTPut<n>:POLarity"),
-        one("burst", Boolean(), False, f"{source}:BURSt{node}:STATe"),
-        one("burst.mode", Choice("TRIGgered", "GATed"), "TRIG", f"{source}:BURSt{node}:MODE"),
-        one(
-            "burst.period",
-            Number(1e-9, 1e6, 0.01),
-            0.01,
-            f"{source}:BURSt{node}:INTernal:PERiod",
-        ),
-        one("burst.phase", Number(-360, 360, 0), 0.0, f"{source}:BURSt{node}:PHASe"),
-    )
-
+from cimlab.mock_hw.instruments.scpi import Boolean, Choice, Integer, Number, ScpiError
 
 ROOTS_81160A: Roots = (("[:SOURce]:PULSe", "<n>"), ("[:SOURce]:FUNCtion<n>:PULSe", ""))
 
@@ -93,7 +24,7 @@ class Keysight81160A(PulseGenerator):
 
     identity: ClassVar[str] = "Agilent Technologies,81160A,DE50C00123,1.0.3.0-2.6"
     settings: ClassVar[tuple[Setting, ...]] = (
-        *_common("[:SOURce]", "<n>", ROOTS_81160A, 5.0),
+        *common("[:SOURce]", "<n>", ROOTS_81160A, 5.0),
         setting(
             "function",
             Choice("SINusoid", "SQUare", "RAMP", "PULSe", "NOISe", "DC", "USER"),
@@ -102,8 +33,12 @@ class Keysight81160A(PulseGenerator):
             count=2,
         ),
         setting("frequency", Number(1e-6, 500e6, 1e3), 1e3, "[:SOURce]:FREQuency<n>", count=2),
-        setting("period", Number(2e-9, 1e6, 1e-3), 1e-3, *_pulse(ROOTS_81160A, "PERiod"), count=2),
-        setting("width", Number(1.5e-9, 1e6, 1e-4), 1e-4, *_pulse(ROOTS_81160A, "WIDTh"), count=2),
+        setting(
+            "period", Number(2e-9, 1e6, 1e-3), 1e-3, *pulse_headers(ROOTS_81160A, "PERiod"), count=2
+        ),
+        setting(
+            "width", Number(1.5e-9, 1e6, 1e-4), 1e-4, *pulse_headers(ROOTS_81160A, "WIDTh"), count=2
+        ),
         setting(
             "lead",
             Number(1e-9, 1e3, 2.5e-9),
@@ -148,7 +83,7 @@ class Keysight81160A(PulseGenerator):
         self._trigger(n)
 
     @command("APPLy<n>:PULSe")
-    def _apply_pulse(self, n: int, given: Sequence[str]) -> None:
+    def _applypulse_headers(self, n: int, given: Sequence[str]) -> None:
         self._apply("PULS", n, given)
 
     @command("APPLy<n>:SQUare")
@@ -180,7 +115,7 @@ class Keysight33522B(PulseGenerator):
 
     identity: ClassVar[str] = "Agilent Technologies,33522B,MY52800123,4.00-1.19-2.00-52-00"
     settings: ClassVar[tuple[Setting, ...]] = (
-        *_common("[:SOURce<n>]", "", (("[:SOURce<n>]:FUNCtion:PULSe", ""),), 5.0),
+        *common("[:SOURce<n>]", "", (("[:SOURce<n>]:FUNCtion:PULSe", ""),), 5.0),
         setting(
             "function",
             Choice("SINusoid", "SQUare", "TRIangle", "RAMP", "PULSe", "PRBS", "NOISe", "ARB", "DC"),
@@ -325,7 +260,7 @@ class Keysight33522B(PulseGenerator):
         self._trigger(n)
 
     @command("[:SOURce<n>]:APPLy:PULSe")
-    def _apply_pulse(self, n: int, given: Sequence[str]) -> None:
+    def _applypulse_headers(self, n: int, given: Sequence[str]) -> None:
         self._apply("PULS", n, given)
 
     @command("[:SOURce<n>]:APPLy:SQUare")

@@ -6,7 +6,8 @@ import pytest
 
 from cimlab.core.errors import ConfigError, InstrumentError, LimitError, LinkClosed, LinkTimeout
 from cimlab.drivers.instruments import VisaLink, open_instrument
-from cimlab.drivers.instruments.base import Choice, Instrument, Number, Switch
+from cimlab.drivers.instruments.base import Instrument
+from cimlab.drivers.instruments.settings import Choice, Number, Switch
 from cimlab.mock_hw.instruments import serve
 from tests.drivers.instruments.script import Script
 
