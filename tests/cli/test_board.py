@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cimlab
-from cimlab.core.errors import BoardError, LimitError, LinkError
+from cimlab.core.errors import BoardError, ConfigError, LimitError, LinkError
 from cimlab.protocols.program import program
 from cimlab.protocols.write_verify import WriteVerify
 
@@ -104,7 +104,7 @@ def test_the_board_too_refuses_what_the_station_does_not_allow(tmp_path: Path) -
 
 
 def test_a_board_that_cannot_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(LinkError, match="vacuum-tube"):
+    with pytest.raises(ConfigError, match="vacuum-tube"):
         cimlab.open("mock:?device=vacuum-tube")
 
 

@@ -15,9 +15,10 @@ import pytest
 
 from cimlab.board.service import BoardService
 from cimlab.core.array import CimArray, Limits
+from cimlab.core.bench import MockBench
 from cimlab.core.errors import LinkClosed
 from cimlab.core.guard import Guarded
-from cimlab.core.station import MockBoard, load_station
+from cimlab.core.station import MockBoard, Station, load_station
 from cimlab.core.stream import Stream
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams.memory import MemoryStream, memory_pair
@@ -119,6 +120,8 @@ BACKENDS: dict[str, Callable[[], contextlib.AbstractContextManager[CimArray]]] =
     "lossy": lambda: over_memory(lossy()),
     "tcp": lambda: open_array(board_process("tcp")),
     "pty": lambda: open_array(board_process("pty")),
+    "bench": lambda: open_array(bench_process("keithley2450,keysight81160a,keysightb2200")),
+    "bench-smu": lambda: open_array(bench_process("keithley2400,keithley707b")),
 }
 
 
@@ -130,6 +133,14 @@ def board_process(transport: str) -> str:
     process = EmulatedHardware(mock)
     atexit.register(process.stop)
     return str(process.ready["address"])
+
+
+@functools.cache
+def bench_process(instruments: str) -> Station:
+    """An emulated bench in a process of its own, shared by all tests."""
+    process = EmulatedHardware(MockBench(dut="crossbar:12x10:brram", instruments=instruments))
+    atexit.register(process.stop)
+    return Station(connection=process.connection, text="bench:")
 
 
 @pytest.fixture(params=[*BACKENDS, pytest.param("hardware", marks=pytest.mark.hardware)])
