@@ -85,19 +85,24 @@ def device_map(
     course = Course(array, plan, cells)
     g = np.full((3, cells.size), np.nan)
     with idle_on_error(array):
-        for at, group in course.visits(visited_apart(array.spec)):
-            for points in trains(array, plan, course, group):
-                g[points.index, at] = np.where(points.saturated[0], np.nan, points.g[0])
-                yield points
+        for points in trains(array, plan, course):
+            place = np.searchsorted(cells, points.cells)
+            g[points.index, place] = np.where(points.saturated[0], np.nan, points.g[0])
+            yield points
     return MapResult(cells, *g)
 
 
-def trains(
-    array: CimArray, plan: TrainsPlan, course: Course, cells: Addresses
-) -> Generator[Points, None, None]:
-    """The three points of a visit: as found, after the SET train, after the RESET train."""
-    yield course.point(0, array.read(plan.v_read, cells, plan.averages), 1 / 3)
-    for index, v, count in ((1, plan.v_set, plan.n_set), (2, -plan.v_reset, plan.n_reset)):
-        reading = array.pulse_and_read(v, plan.width, plan.v_read, cells, count, plan.averages)
-        share = (index + 1) / 3
-        yield course.point(index, reading, share, v=v, width=plan.width, count=count)
+def trains(array: CimArray, plan: TrainsPlan, course: Course) -> Generator[Points, None, None]:
+    """Three points of every cell: as found, after the SET train, after the RESET train.
+
+    Cells that cannot be read (NaN: their line is marked bad) are left at the first.
+    """
+    halves = ((1, plan.v_set, plan.n_set), (2, -plan.v_reset, plan.n_reset))
+    for _, group in course.visits(visited_apart(array.spec)):
+        reading = array.read(plan.v_read, group, plan.averages)
+        cells = group[~np.isnan(reading.current)]
+        yield course.point(0, reading, 1 / 3 if cells.size else 1.0)
+        for index, v, count in halves if cells.size else ():
+            reading = array.pulse_and_read(v, plan.width, plan.v_read, cells, count, plan.averages)
+            share = (index + 1) / 3
+            yield course.point(index, reading, share, v=v, width=plan.width, count=count)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from cimlab.core.array import Addresses, CimArray, Floats
 from cimlab.core.health import Health, HealthMap
-from cimlab.protocols.characterisation import Course, Summary, stated, visited_apart
+from cimlab.protocols.characterisation import Course, Summary, stated
 from cimlab.protocols.device_map import TrainsPlan, trains
 from cimlab.protocols.points import Points
 from cimlab.protocols.procedure import idle_on_error
@@ -60,10 +60,9 @@ def screen(
     course = Course(array, plan, cells)
     g = np.full((3, cells.size), np.nan)
     with idle_on_error(array):
-        for at, group in course.visits(visited_apart(array.spec)):
-            for points in trains(array, plan, course, group):
-                g[points.index, at] = points.g[0]
-                yield points
+        for points in trains(array, plan, course):
+            g[points.index, np.searchsorted(cells, points.cells)] = points.g[0]
+            yield points
     states = np.full(array.spec.size, Health.UNTESTED, np.uint8)
     states[cells] = classify(plan, g)
     health = HealthMap(states.reshape(array.spec.shape), array.spec.identity, utc)
@@ -74,7 +73,7 @@ def classify(plan: ScreenPlan, g: Floats) -> NDArray[np.uint8]:
     """`Health` of cells from conductances as found, after SET and after RESET, (3, m) S."""
     found, on, off = g
     switches = on - off >= plan.swing_min
-    conducts = np.nanmax(g, axis=0) >= plan.g_open
+    conducts = np.fmax.reduce(g) >= plan.g_open
     return np.select(
         [~conducts, switches & (found < plan.g_open), switches, np.fmin(on, off) >= plan.g_middle],
         [Health.OPEN, Health.FORMED, Health.CLEAN, Health.STUCK_HIGH],
