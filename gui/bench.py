@@ -11,21 +11,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Limits
+from cimlab.core.array import ArraySpec
 from cimlab.core.errors import CimError
 from cimlab.core.events import Event
 from cimlab.gui import keep
 from cimlab.gui.catalogue import Procedure
 from cimlab.gui.livemap import LiveMap
 from cimlab.gui.snapshot import Snapshot
+from cimlab.measure import measure
 from cimlab.protocols import Plan
+from cimlab.protocols.characterisation import CellPlan
 
 if TYPE_CHECKING:
     from cimlab.rig import StationArray
@@ -45,8 +47,8 @@ class BenchState:
         activity: The procedure that runs, or ran last.
         events: Its events so far.
         log: The last lines of the log, oldest first.
-        limits: Of the station; None before it is connected.
-        capabilities: Of the array.
+        done: Share of it that is done, where it says so.
+        spec: Of the array; None before it is connected.
         link: What went over the board link so far, in words; empty where there is none.
     """
 
@@ -55,8 +57,8 @@ class BenchState:
     activity: str = ""
     events: int = 0
     log: tuple[str, ...] = ()
-    limits: Limits | None = None
-    capabilities: frozenset[str] = field(default_factory=frozenset)
+    done: float | None = None
+    spec: ArraySpec | None = None
     link: str = ""
 
 
@@ -105,6 +107,7 @@ class Bench:
         self._message = ""
         self._activity = ""
         self._events = 0
+        self._done: float | None = None
         self._posted = -np.inf
         self._array: StationArray | None = None
         self._thread = threading.Thread(target=self._run, name="cimlab-bench", daemon=True)
@@ -184,7 +187,7 @@ class Bench:
 
     def _do(self, array: StationArray, job: Job) -> None:
         self._phase, self._activity = "running", job.procedure.title
-        self._events, self._message = 0, ""
+        self._events, self._done, self._message = 0, None, ""
         cells = np.arange(array.spec.size, dtype=np.int64) if job.cells is None else job.cells
         given: dict[str, Any] = {"cells": cells, "target": job.target}
         needs = {name: given[name] for name in job.procedure.needs}
@@ -195,10 +198,16 @@ class Bench:
 
     def _record(self, array: StationArray, job: Job, needs: dict[str, Any]) -> None:
         steps = job.procedure.start(array, job.plan, **needs)
-        if job.folder is None or job.procedure.harmless:
+        sweep = job.procedure.sweep
+        if job.folder is None or (job.procedure.harmless and not sweep):
             self._steps(steps)
             return
-        path = job.folder / keep.name_now()
+        path = job.folder / keep.name_now(f"sweep-{sweep}" if sweep else "bench")
+        if isinstance(job.plan, CellPlan) and sweep:
+            self._tell(f"recording to {path}")
+            cells = needs["cells"]
+            self._steps(measure(array, sweep, job.plan, cells, path, keep.station(array)))
+            return
         with keep.create(path, array, job.procedure.title, job.plan) as run:
             self._tell(f"recording to {path}")
             done, result = self._steps(steps)
@@ -211,8 +220,9 @@ class Bench:
         start = time.monotonic()
         try:
             while not self._abort.is_set():
-                next(steps)
+                event = next(steps)
                 self._events += 1
+                self._done = getattr(event, "done", None)
                 self._send_soon()
         except StopIteration as stop:
             self._tell(f"done in {time.monotonic() - start:.2f} s: {summary(stop.value)}")
@@ -224,7 +234,7 @@ class Bench:
     def _attempt(self, what: str, action: Callable[[], object]) -> bool:
         try:
             action()
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:  # a sweep may be asked to stop, too
             self._message = f"{what}: {_say(error)}"
             self._tell(self._message)
             return False
@@ -259,14 +269,14 @@ class Bench:
                 activity=self._activity,
                 events=self._events,
                 log=tuple(self._log),
-                limits=None if array is None else array.spec.limits,
-                capabilities=frozenset() if array is None else array.spec.capabilities,
+                done=self._done,
+                spec=None if array is None else array.spec,
                 link="" if array is None else _link(array),
             )
         )
 
 
-def _say(error: Exception) -> str:
+def _say(error: BaseException) -> str:
     return str(error) if isinstance(error, CimError) else f"{type(error).__name__}: {error}"
 
 

@@ -25,12 +25,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cimlab.core.array import Limits
+from cimlab.core.array import ArraySpec
 from cimlab.gui.bench import Bench, BenchState, Job
 from cimlab.gui.catalogue import Procedure, catalogue
 from cimlab.gui.form import PlanForm
+from cimlab.protocols import Plan
+from cimlab.protocols.characterisation import CellPlan
 
-_STATIONS = ("model:", "mock:", "tcp://127.0.0.1:5000", "serial:///dev/ttyUSB0?baud=3000000")
+_STATIONS = (
+    "model:",
+    "mock:",
+    "bench:",
+    "tcp://127.0.0.1:5000",
+    "serial:///dev/ttyUSB0?baud=3000000",
+)
 _SILENCE = 3.0
 """Seconds without an answer before the panel says so."""
 _WATCHED = {"on_board": "never"}
@@ -175,7 +183,7 @@ class BenchPanel(QWidget):
         if not procedure.harmless:
             how_many = "all cells" if cells is None else f"{cells.size} cells"
             question = f"{procedure.title} on {how_many} of {self.bench.station}?\n\n"
-            if not self._confirm(question + limits_text(self._state.limits)):
+            if not self._confirm(question + stress_text(plan, self._state.spec)):
                 return
         target = self.target.value() if "target" in procedure.needs else None
         folder = Path("runs") if self.record.isChecked() else None
@@ -206,6 +214,7 @@ class BenchPanel(QWidget):
         text = f"{who}: {phase}"
         if state is not None and phase == "running":
             text += f", {state.activity}, {state.events} events"
+            text += "" if state.done is None else f", {100 * state.done:.0f} % done"
         if state is not None and state.link:
             text += f"\n{state.link}"
         silent = time.monotonic() - bench.heard
@@ -224,13 +233,24 @@ class BenchPanel(QWidget):
         self.abort.setEnabled(phase == "running")
 
 
-def limits_text(limits: Limits | None) -> str:
-    """The station's limits, for the person who is about to pulse its devices."""
-    if limits is None:
+def stress_text(plan: Plan, spec: ArraySpec | None) -> str:
+    """What the plan does to a cell, and the limits, for who is about to pulse the devices."""
+    if spec is None:
         return ""
-    return (
-        f"Refused beyond: SET {limits.v_set:g} V, RESET \N{MINUS SIGN}{limits.v_reset:g} V, "
+    limits, text = spec.limits, ""
+    if isinstance(plan, CellPlan):
+        stress = plan.stress(spec)
+        text = (
+            f"At most {stress.pulses} pulses a cell, {_volts(stress.v_min)} to "
+            f"{_volts(stress.v_max)}.\n"
+        )
+    return text + (
+        f"Refused beyond: SET {limits.v_set:g} V, RESET {_volts(-limits.v_reset)}, "
         f"read {limits.v_read:g} V,\n"
         f"width {limits.width_min:g} to {limits.width_max:g} s, "
         f"{limits.count_max} pulses a cell and call."
     )
+
+
+def _volts(volts: float) -> str:
+    return f"{volts:g} V".replace("-", "\N{MINUS SIGN}")

@@ -15,6 +15,7 @@ from pydantic import Field
 import cimlab.protocols
 from cimlab.core.array import Addresses, CimArray, JobResult, Reading
 from cimlab.protocols import Plan
+from cimlab.protocols.sweeps import SWEEPS
 
 Steps = Generator[Any, None, Any]
 
@@ -29,6 +30,7 @@ class Procedure:
         start: Called with array and plan, and by name with `needs`.
         needs: Of "cells" and "target".
         harmless: True if it never pulses, so that nobody need confirm it.
+        sweep: Its name for `cimlab sweep`, whose run files it makes; empty for others.
     """
 
     title: str
@@ -36,6 +38,7 @@ class Procedure:
     start: Callable[..., Steps]
     needs: frozenset[str]
     harmless: bool = False
+    sweep: str = ""
 
 
 class ReadPlan(Plan):
@@ -75,12 +78,18 @@ _VERBS = (
 
 
 def catalogue() -> list[Procedure]:
-    """The verbs, then every public generator function (array, plan, [cells], [target]) there is."""
-    found = list(_VERBS)
+    """The verbs, the sweeps, and every other generator (array, plan, [cells], [target])."""
+    cells = frozenset({"cells"})
+    found = [
+        *_VERBS,
+        *(Procedure(s.title, s.plan, s.run, cells, s.harmless, s.name) for s in SWEEPS.values()),
+    ]
+    known = {procedure.start for procedure in found}
     for info in pkgutil.iter_modules(cimlab.protocols.__path__):
         module = importlib.import_module(f"cimlab.protocols.{info.name}")
         for name, function in inspect.getmembers(module, inspect.isgeneratorfunction):
-            if function.__module__ == module.__name__ and not name.startswith("_"):
+            public = function.__module__ == module.__name__ and not name.startswith("_")
+            if public and function not in known:
                 found += _procedures(name, function)
     return found
 

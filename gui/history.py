@@ -161,7 +161,7 @@ class History:
         times, volts = (
             np.broadcast_to(found[name][:, None], current.shape) for name in ("time", "v_read")
         )
-        return Trail(cells, times, volts, current, pulses, np.zeros_like(current), volts)
+        return Trail(cells, times, volts, current, pulses, np.zeros_like(current))
 
     def _map(self, index: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         names = ("current", "pulses", "target")

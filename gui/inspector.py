@@ -19,13 +19,14 @@ _NOTHING = "click a cell, or Shift-drag over a region of the map"
 _PLOTS = {
     "g over time": ("time (s)", "g (\N{MICRO SIGN}S)"),
     "g over pulses": ("pulses received", "g (\N{MICRO SIGN}S)"),
-    "I over V": ("voltage of sweep, pulse or reading (V)", "I (\N{MICRO SIGN}A)"),
+    "I over V": ("voltage of the reading (V)", "I (\N{MICRO SIGN}A)"),
+    "g over pulse V": ("voltage of the pulse before (V)", "g (\N{MICRO SIGN}S)"),
     "histogram": ("g (\N{MICRO SIGN}S)", "cells"),
     "cumulative": ("g (\N{MICRO SIGN}S)", "share of cells"),
 }
 _FIRST = {
-    "sweep:iv": "I over V",
-    "sweep:forming": "I over V",
+    "sweep:iv": "g over pulse V",
+    "sweep:forming": "g over pulse V",
     "sweep:pulses": "g over pulses",
     "sweep:endurance": "g over pulses",
     "sweep:disturb": "g over pulses",
@@ -72,8 +73,9 @@ class Inspector(QWidget):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Take up newer data."""
         before, self._snapshot = self._snapshot, snapshot
-        if snapshot.kind and (before.kind, before.source) != (snapshot.kind, snapshot.source):
-            self.choice.setCurrentText(_FIRST.get(snapshot.kind, "g over time"))
+        new = (before.kind, before.source) != (snapshot.kind, snapshot.source)
+        if snapshot.kind and (new or (snapshot.kind in _FIRST and before.trail is None)):
+            self.choice.setCurrentText(_first_view(snapshot))
         if before.frame is not snapshot.frame or before.trail is not snapshot.trail:
             self.redraw()
 
@@ -111,7 +113,9 @@ class Inspector(QWidget):
         if choice == "g over pulses":
             across = trail.pulses
         elif choice == "I over V":
-            across, down = trail.volts, current
+            across, down = trail.v_read, current
+        elif choice == "g over pulse V":
+            across = np.where(trail.v_pulse == 0, np.nan, trail.v_pulse)
         if self.log.isChecked():
             down = np.abs(down)
             down = np.where(down > 0, down, np.nan)
@@ -140,6 +144,16 @@ class Inspector(QWidget):
             )
         for level in _levels(frame, cells):
             self.plot.addItem(pg.InfiniteLine(level, pen=pg.mkPen(_RED)))
+
+
+def _first_view(snapshot: Snapshot) -> str:
+    """What such a run is looked at first by."""
+    view, trail = _FIRST.get(snapshot.kind, "g over time"), snapshot.trail
+    if view == "g over pulse V" and trail is not None:
+        levels = trail.v_read[np.isfinite(trail.v_read)]
+        if np.unique(levels).size > 2:
+            return "I over V"  # quasi-static: a reading at every level
+    return view
 
 
 def _belongs(trail: Trail, cells: NDArray[np.int64]) -> bool:

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from cimlab.rig import StationArray
 
 
-def name_now() -> str:
+def name_now(kind: str) -> str:
     """A name for a new run file."""
-    return f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.h5"
+    return f"{kind}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.h5"
+
+
+def station(array: StationArray) -> dict[str, Any]:
+    """What a record keeps of the station: everything but the token."""
+    return array.station.model_dump(mode="json", exclude={"connection": {"token"}})
 
 
 def create(path: Path, array: StationArray, procedure: str, plan: Plan) -> RunWriter:
@@ -28,7 +33,7 @@ def create(path: Path, array: StationArray, procedure: str, plan: Plan) -> RunWr
     header = Header(
         kind="bench",
         spec=array.spec,
-        station=array.station.model_dump(mode="json", exclude={"connection": {"token"}}),
+        station=station(array),
         plan={"procedure": procedure, **plan.model_dump(mode="json")},
     )
     return RunWriter.create(path, header)

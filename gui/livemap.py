@@ -23,7 +23,6 @@ class _Point:
     current: NDArray[np.float64]
     pulses: NDArray[np.float64]
     v_pulse: NDArray[np.float64]
-    volts: float
 
 
 class LiveMap:
@@ -89,7 +88,7 @@ class LiveMap:
         current[where] = reading.current.reshape(-1)
         applied[where] = v_pulse
         counts = pulses.reshape(-1)[self._cells].astype(np.float64)
-        self._note(reading.v, current[self._cells], counts, applied[self._cells], reading.v)
+        self._note(reading.v, current[self._cells], counts, applied[self._cells])
 
     def _trace(
         self,
@@ -111,7 +110,7 @@ class LiveMap:
         for k, level in enumerate(v):
             current = np.where(at >= 0, trace.current[k, at], np.nan)
             applied = np.full(at.size, level)
-            self._note(float(v_read[k]), current, after + counts[k], applied, float(level))
+            self._note(float(v_read[k]), current, after + counts[k], applied)
 
     def _note(
         self,
@@ -119,10 +118,9 @@ class LiveMap:
         current: NDArray[np.float64],
         pulses: NDArray[np.float64],
         v_pulse: NDArray[np.float64],
-        volts: float,
     ) -> None:
         if np.isfinite(current).any():
-            self._trail.append(_Point(self._time, v_read, current, pulses, v_pulse, volts))
+            self._trail.append(_Point(self._time, v_read, current, pulses, v_pulse))
 
     def snapshot(self, source: str, status: str, message: str) -> Snapshot:
         """The present state."""
@@ -163,7 +161,7 @@ class LiveMap:
         points, n = list(self._trail), self._cells.size
 
         def column(values: list[Any]) -> NDArray[np.float64]:
-            whole = np.array(values, np.float64).reshape(len(points), -1)
+            whole = np.array(values, np.float64).reshape(-1, 1 if np.ndim(values[:1]) < 2 else n)
             return np.broadcast_to(whole, (len(points), n))
 
         return Trail(
@@ -173,5 +171,4 @@ class LiveMap:
             column([p.current for p in points]),
             column([p.pulses for p in points]),
             column([p.v_pulse for p in points]),
-            column([p.volts for p in points]),
         )

@@ -87,17 +87,11 @@ class PointLog:
         self._kept = [rows]
         series = by_cell(rows)
         every = slice(None, None, -(-len(series.index) // _MOST) or 1)
-        v, v_read = series.v[every], series.v_read[every]
-        volts = v_read
-        if np.nan_to_num(v).any():
-            # readings between the levels of a curve have no place on it
-            volts = np.where((v != 0) | (v_read == 0), v, np.nan)
         return Trail(
             cells=series.cells,
             time=series.time[every],
-            v_read=v_read,
+            v_read=series.v_read[every],
             current=series.current[every],
             pulses=series.pulses[every].astype(np.float64),
-            v_pulse=np.where(series.count[every] > 0, v, 0.0),
-            volts=volts,
+            v_pulse=np.where(series.count[every] > 0, series.v[every], 0.0),
         )

@@ -59,12 +59,11 @@ class Trail:
     Attributes:
         cells: Addresses, (n,).
         time: s since the run began.
-        v_read: V.
+        v_read: V; the level, in a quasi-static I-V curve.
         current: A.
         pulses: Pulses received so far.
         v_pulse: V of the pulse just before the reading; 0 where there was none or it is not
             recorded.
-        volts: Abscissa of an I-V curve, V: of the sweep or the pulse, or of the reading.
     """
 
     cells: NDArray[np.int64]
@@ -73,7 +72,6 @@ class Trail:
     current: NDArray[np.float64]
     pulses: NDArray[np.float64]
     v_pulse: NDArray[np.float64]
-    volts: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cimlab.core.array import ArraySpec, Limits
-from cimlab.records import TABLES, Header, RunWriter
+from cimlab.records import TABLES, Header, RunWriter, WeightMap
 
 
 def spec(tiles: int = 2, rows: int = 8, cols: int = 6) -> ArraySpec:
@@ -24,9 +24,20 @@ def spec(tiles: int = 2, rows: int = 8, cols: int = 6) -> ArraySpec:
     )
 
 
-def create(path: Path, kind: str = "train", array: ArraySpec | None = None) -> RunWriter:
+WEIGHTS = WeightMap(
+    names=("conv", "fc"),
+    shapes=((1, 2), (2, 1)),
+    cells=np.array([[0, 2, 48, 50], [1, 3, 49, 51]]),
+    layer=np.array([0, 0, 1, 1]),
+    scale=np.array([2e5, 2e5, 3e5, 3e5]),
+)
+
+
+def create(
+    path: Path, kind: str = "train", array: ArraySpec | None = None, **rest: object
+) -> RunWriter:
     plan = {"epochs": 5, "batches": 10}
-    return RunWriter.create(path, Header(kind, array or spec(), {"text": "model:"}, plan))
+    return RunWriter.create(path, Header(kind, array or spec(), {"text": "model:"}, plan, **rest))
 
 
 def append(run: RunWriter, table: str, **values: object) -> None:

@@ -145,8 +145,31 @@ def test_reading_asks_nothing_and_is_drawn_over_its_voltage(
     np.testing.assert_allclose(np.unique(np.round(volts, 2)), [0.05, 0.1])
 
 
+def test_a_sweep_is_watched_and_leaves_its_points(
+    qtbot: object, bench: Window, asked: list[str], until: Until
+) -> None:
+    bench.map.select(np.array([3, 40]))
+    _choose(bench, "I-V curve")
+    _field(bench, "v_stop").setValue(1.2)
+    _field(bench, "v_stop_reset").setValue(-1.2)
+    qtbot.mouseClick(bench.bench.start, LEFT)
+    until(lambda: "done in" in _log(bench) and bench.bench.start.isEnabled())
+    assert "pulses a cell, \N{MINUS SIGN}1.2 V to 1.2 V" in asked[0]
+    (made,) = Path("runs").iterdir()
+    with records.load(made) as run:
+        assert (run.kind, run.status, run.done) == ("sweep:iv", "finished", 1.0)
+        assert run.plan["v_stop"] == 1.2
+        cells, counts = np.unique(run.column("points", "cell"), return_counts=True)
+        assert cells.tolist() == [3, 40]
+        assert (counts > 40).all()
+    bench.inspector.choice.setCurrentText("g over pulse V")
+    assert len(bench.inspector.plot.listDataItems()) == 2
+    volts = bench.inspector.plot.listDataItems()[0].getData()[0]
+    assert volts.min() == pytest.approx(-1.2) and volts.max() == pytest.approx(1.2)
+
+
 def _run_without_end(qtbot: object, bench: Window, until: Until) -> None:
-    _choose(bench, "Read noise")
+    _choose(bench, "Read noise and telegraph noise")
     _field(bench, "reads").setValue(2_000_000)
     qtbot.mouseClick(bench.bench.start, LEFT)
     until(lambda: bench.bench._state.phase == "running" and bench.bench._state.events > 10)
@@ -219,7 +242,9 @@ def test_the_catalogue_finds_the_protocols() -> None:
     assert titles["Program: WriteVerify"].plan is WriteVerify
     assert titles["Program: Ispp"].plan is Ispp
     assert titles["Program: Ispp"].needs == {"cells", "target"}
-    assert titles["Read noise"].plan is ReadNoisePlan
+    assert titles["Read noise and telegraph noise"].plan is ReadNoisePlan
+    assert titles["I-V curve"].sweep == "iv"
+    assert len(titles) == len(catalogue())
     assert not any("Ramps" in title for title in titles)
 
 
