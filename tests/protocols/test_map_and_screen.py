@@ -1,4 +1,4 @@
-"""Maps of variation, and screening: every flaw is found, and no cell is called flawed that is not."""
+"""Maps of variation, and screening: every flaw is found, and no sound cell is called flawed."""
 
 import numpy as np
 import pytest
