@@ -6,6 +6,7 @@ import json
 import math
 import os
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -24,17 +25,31 @@ from .weights import WeightMap
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SUPERBLOCK = struct.Struct("<8sBBBBQQQ")  # version 2 and 3: up to the end of the file's data
+_BEGINNING = 0.5  # seconds between a file's appearance and its opening by the writer, at most
 _WRITING = 0b101  # its flags while somebody writes, or after that writer was killed
 
 
 def open_reading(path: str | os.PathLike[str]) -> h5py.File:
     """Open a run file, also while it is written; RecordError when it is missing or damaged."""
+    give_up = time.monotonic() + _BEGINNING
     with _damage_told(path):
-        writing = _check_whole(path)
-        # No lock: a SWMR reader disturbs nobody, and some network file systems have none.
-        # In a file that nobody writes, a wrong checksum is an error; a SWMR reader would wait for
-        # the writer to mend it, in vain and for hours.
-        file = h5py.File(path, "r", libver="latest", swmr=writing, locking=False)
+        while True:
+            writing = _check_whole(path)
+            late = time.monotonic() > give_up
+            try:
+                # No lock: a SWMR reader disturbs nobody, and some network file systems have none.
+                # In a file that nobody writes, a wrong checksum is an error; a SWMR reader would
+                # wait for the writer to mend it, in vain and for hours.
+                file = h5py.File(path, "r", libver="latest", swmr=writing, locking=False)
+            except OSError:
+                if writing or late:
+                    raise
+            else:
+                begins = "status" in file and file["status"][()] == STATUS.index("running")
+                if writing or late or not begins:
+                    break
+                file.close()
+            time.sleep(0.01)  # the writer has moved the file here, but not opened it yet
         attributes = dict(file.attrs)
     if attributes.get("format") != FORMAT or attributes.get("format_version") != FORMAT_VERSION:
         file.close()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,24 @@ def test_files_without_the_table_are_read_and_resumed(path: Path) -> None:
 def test_points_need_exactly_their_columns(path: Path) -> None:
     with RunWriter.create(path, HEADER) as run, pytest.raises(ValueError, match="columns"):
         run.extend("points", {"time": np.zeros(1)})
+
+
+def test_a_reader_that_comes_at_once_sees_what_is_written_later(tmp_path: Path) -> None:
+    """A file appears complete, and only then is opened for writing: readers may come between."""
+    for k in range(15):
+        path = tmp_path / f"run{k}.h5"
+        found: list[records.RunReader] = []
+
+        def come(path: Path = path, found: list[records.RunReader] = found) -> None:
+            while not path.exists():
+                pass
+            found.append(records.load(path))
+
+        reader = threading.Thread(target=come)
+        reader.start()
+        with RunWriter.create(path, HEADER) as run:
+            reader.join()
+            run.extend("points", rows([0], [0]))
+            run.flush()
+            assert found[0].rows("points") == 1
+        found[0].close()
