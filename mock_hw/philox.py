@@ -183,9 +183,8 @@ class CellDraws:
     def uniform(self, k: int) -> NDArray[np.float32]:
         """The k-th uniform in (0, 1) of every cell, (n,); independent of the normals."""
         group, lane = divmod(k, 4)
-        # 24 bits, so that the float32 never rounds up to 1
         words = self._words(2 * group + 1)[lane] >> U32(8)
-        uniform: NDArray[np.float32] = (words.astype(np.float32) + np.float32(0.5)) * np.float32(
-            2.0**-24
-        )
+        scaled = (words.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-24)
+        # the largest of the 2**24 words rounds up to 1
+        uniform: NDArray[np.float32] = np.minimum(scaled, np.float32(1 - 2.0**-24))
         return uniform

@@ -58,6 +58,16 @@ def test_normals_are_normal():
     assert stats.binomtest(tail, n, 6.334e-5).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("word", [0, 0xFFFFFFFF])
+def test_uniforms_of_the_extreme_words_are_within_0_and_1(word, monkeypatch):
+    drawn = CellDraws(key_of(1), Stream.BORN, np.arange(3), np.zeros(3, U32))
+    monkeypatch.setattr(drawn, "_words", lambda _: np.full((4, 3), word, U32))
+    u = drawn.uniform(0)
+    assert u.dtype == np.float32
+    assert (u > 0).all()
+    assert (u < 1).all()
+
+
 def test_uniforms_are_uniform():
     u = np.concatenate([_draws().uniform(k) for k in range(5)])
     assert u.dtype == np.float32
