@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from cimlab.core.errors import BoardError, CimError, InstrumentError, LinkError
 
-from . import bench, board, chip, cost, data, demo, doctor, gui, report, runs, sweep, train
+from . import bench, board, chip, cost, data, demo, doctor, fit, gui, report, runs, sweep, train
 from .console import console, start_logging
 
 INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
@@ -83,6 +83,7 @@ app.add_typer(
     name="sweep",
     help="Characterise cells: one command a procedure.",
 )
+app.command("fit")(fit.fit)
 app.command("report")(report.report)
 app.command("read")(chip.read)
 app.command("info")(chip.info)

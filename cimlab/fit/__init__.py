@@ -1,0 +1,1 @@
+"""From recorded sweeps to a device model: estimates with standard errors."""
