@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -216,12 +217,17 @@ def test_all_means_every_cell() -> None:
 LONG = ("noise", "--reads", "100000", "--cells", "0:0-1:0-7", "--averages", "1")
 
 
-def start(station: str, cwd: Path) -> subprocess.Popen[str]:
-    """A sweep as a process, which goes on for long."""
+@contextmanager
+def start(station: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """A sweep as a process, which goes on for long; killed if it is still there afterwards."""
     command = [*COMMAND, "sweep", *LONG, "--station", station, "--out", "run.h5", "--json"]
-    return subprocess.Popen(
+    with subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 def wait_for_points(file: Path, child: subprocess.Popen[str]) -> int:
@@ -266,8 +272,8 @@ def test_an_interrupted_sweep_says_how_far_it_came(
         assert run.summary is None
 
 
-def test_a_killed_sweep_leaves_what_was_flushed(board: str, tmp_path: Path) -> None:
-    with start(board, tmp_path) as child:
+def test_a_killed_sweep_leaves_what_was_flushed(tmp_path: Path) -> None:
+    with start("mock:?tiles=1&rows=8&cols=8", tmp_path) as child:
         flushed = wait_for_points(tmp_path / "run.h5", child)
         child.send_signal(signal.SIGKILL)
         child.wait()
