@@ -163,7 +163,8 @@ def parse_station(source: str, name: str) -> Station:
     try:
         connection = _connection(array.connect)
     except ConfigError as error:
-        raise ConfigError(f"{name}:{lines['array', 'connect']}: {error}") from error
+        line = lines.get(("array", "connect"), lines.get(("array",), 1))  # or in an inline table
+        raise ConfigError(f"{name}:{line}: {error}") from error
     return Station(
         connection=connection,
         limits=array.limits,
