@@ -1,9 +1,4 @@
-"""Products of the simulated chip: which of the compiled ways a call goes, and with what.
-
-Few vectors go along a tile's columns, narrow tiles along the vectors in one pass; for the others
-the library multiplies, between a pass before and a pass after it. All ways give the same bits, so
-it does not matter how a batch is cut (see `products`).
-"""
+"""Products of the simulated chip: which of the two compiled ways a call goes, and with what."""
 
 from __future__ import annotations
 
@@ -15,12 +10,12 @@ from numpy.typing import NDArray
 
 from cimlab.core.array import Floats, Unfold, Window
 from cimlab.mock_hw import products
-from cimlab.mock_hw.products import LANES, PADDING, Plan
+from cimlab.mock_hw.products import Plan
 
-NARROW = 2048
-"""Cells of a window up to which one compiled pass is faster than the library with two beside it."""
+WIDE = 32
+"""Columns from which plain vectors go along them."""
 FEW = 8
-"""Vectors below which the loops run along the columns, or along however few there are."""
+"""Vectors below which they always do."""
 _F32 = NDArray[np.float32]
 _FLAT = Unfold((1, 1))
 _NOTHING = np.empty(0, np.float32)
@@ -46,7 +41,7 @@ class Call(NamedTuple):
     tiles: NDArray[np.int64]
     shape: tuple[int, ...]
     vectors: int
-    way: str
+    along_columns: bool
 
 
 class Multiplier:
@@ -138,58 +133,24 @@ class Multiplier:
         if transposed:
             g = np.ascontiguousarray(g[call.tiles[1]].transpose(0, 2, 1))
         side = self.sides[transposed]
-        rest = (side.front, side.keys, self._vectors)
-        ends = (weights, constant, clipped, out, marks)
-        if call.way == "columns":
-            return int(products.columns(flat, call.plan, call.tiles, g, *rest, unit, *ends))
-        if call.way == "lanes":
-            return int(products.lanes(flat, call.plan, call.tiles, g, *rest, unit, *ends))
-        return self._by_library(flat, call, g, rest, unit, ends)
-
-    def _by_library(
-        self,
-        x: _F32,
-        call: Call,
-        g: _F32,
-        rest: tuple[_F32, NDArray[np.uint32], NDArray[np.uint64]],
-        unit: float,
-        ends: tuple[_F32, _F32, NDArray[np.int64], _F32, NDArray[np.bool_]],
-    ) -> int:
-        """The library's product, block by block, so that a block stays in the cache."""
-        p = Plan(*call.plan.tolist())
-        positions = p.out_h * p.out_w
-        rows = p.group * p.kernel_h * p.kernel_w
-        most = max(1, min(p.images, LANES // positions))
-        width = most * positions
-        pairs, skip = (p.col0 + p.cols + 1) // 2 - p.col0 // 2, p.col0 % 2
-        total = np.zeros((2 * pairs, width + PADDING), np.float32)
-        acc = np.empty((pairs * p.pairs, width + PADDING), np.float32)
-        root, matrix = np.empty(width, np.float32), np.empty(rows * width, np.float32)
-        wrong = 0
-        for b0 in range(0, p.images, most):
-            nb = min(most, p.images - b0)
-            m = nb * positions
-            for t, (place, _tile) in enumerate(call.tiles.T):
-                plain = p.height == p.width == 1
-                block = matrix[: rows * m].reshape((m, rows) if plain else (rows, m))
-                wrong += products.inputs(x, call.plan, t, b0, nb, unit, block, root)
-                if wrong and p.strict:
-                    return int(wrong)
-                cells = g[place, p.row0 : p.row0 + rows, p.col0 : p.col0 + p.cols]
-                driven = block.T if plain else block
-                total[skip : skip + p.cols, :m] = np.matmul(cells.T, driven)
-                products.outputs(
-                    call.plan, call.tiles, t, b0, nb, total, root, *rest, *ends[:3], acc, *ends[3:]
-                )
-        self._vectors[p.kind, call.tiles[1]] += np.uint64(call.vectors)
-        return int(wrong)
-
-
-def _way(plan: Plan, vectors: int) -> str:
-    rows = plan.group * plan.kernel_h * plan.kernel_w
-    if plan.height == plan.width == 1 and vectors < FEW:
-        return "columns"
-    return "lanes" if rows * plan.cols <= NARROW or vectors < FEW else "library"
+        multiply = products.columns if call.along_columns else products.lanes
+        return int(
+            multiply(
+                flat,
+                call.plan,
+                call.tiles,
+                g,
+                side.front,
+                side.keys,
+                self._vectors,
+                unit,
+                weights,
+                constant,
+                clipped,
+                out,
+                marks,
+            )
+        )
 
 
 @functools.lru_cache(maxsize=256)
@@ -266,4 +227,5 @@ def _call(plan: Plan, window: Window, shape: tuple[int, ...], transposed: bool) 
     where = range(len(window.tiles)) if transposed else window.tiles
     vectors = plan.images * plan.out_h * plan.out_w
     tiles = np.array([list(where), window.tiles], np.int64)
-    return Call(np.array(plan, np.int64), tiles, shape, vectors, _way(plan, vectors))
+    along_columns = plan.height == plan.width == 1 and (vectors < FEW or plan.cols >= WIDE)
+    return Call(np.array(plan, np.int64), tiles, shape, vectors, along_columns)

@@ -2,11 +2,11 @@
 
 A block of vectors goes through everything while it lies in the cache: input codes, the product,
 one normal an output (see `converters`), the ADC, and what the caller wants of the codes. The same
-loops run in two orders: along the vectors (`lanes`), and along a tile's columns for few vectors
-(`columns`). Between `inputs` and `outputs` the caller may let a library multiply instead.
+is done in two orders: along the vectors (`lanes`, for maps and narrow tiles) and along a tile's
+columns (`columns`, for plain vectors).
 
 Sums run over the rows in order, a fused multiply-add at a time (contraction is allowed, nothing
-else is), so all of them give the same bits, however a batch is cut. What is added up after the
+else is), so both give the same bits, however a batch is cut. What is added up after the
 conversion is exact: codes have 8 bits, weights 16 (`wire.scaling.pair_weights`).
 """
 
@@ -17,11 +17,14 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from cimlab.mock_hw.outer import STRIP, strip_of_1, strip_of_4, strip_of_8
 from cimlab.mock_hw.philox import U32, U64
 from cimlab.mock_hw.threefry import normal_pair, threefry
 
 LANES = 512
 """Vectors of a block, unless one image has more."""
+FEW = 64
+"""Plain vectors of a block along the columns."""
 PADDING = 16
 """Floats between the lines of a block, so that they do not all fall on the same cache sets."""
 TOP = np.float32(255)
@@ -155,36 +158,38 @@ def _fill(x, p, t, b0, nb, unit, y, at):  # type: ignore[no-untyped-def]
 
 
 @_fused
-def _multiply(y, at, rows, g, m, total, power):  # type: ignore[no-untyped-def]
-    """total[c, :m] = sum over rows of lanes times g[row, c]; power[:m] = sum of squares."""
-    cols = g.shape[1]
-    for c in range(cols):
-        total[c, :m] = ZERO
-    power[:m] = ZERO
-    whole = rows - rows % 8
-    for r in range(0, whole, 8):
-        x0, x1 = y[at[r] : at[r] + m], y[at[r + 1] : at[r + 1] + m]
-        x2, x3 = y[at[r + 2] : at[r + 2] + m], y[at[r + 3] : at[r + 3] + m]
-        x4, x5 = y[at[r + 4] : at[r + 4] + m], y[at[r + 5] : at[r + 5] + m]
-        x6, x7 = y[at[r + 6] : at[r + 6] + m], y[at[r + 7] : at[r + 7] + m]
-        for c in range(cols):
-            line = total[c]
-            g0, g1, g2, g3 = g[r, c], g[r + 1, c], g[r + 2, c], g[r + 3, c]
-            g4, g5, g6, g7 = g[r + 4, c], g[r + 5, c], g[r + 6, c], g[r + 7, c]
-            for i in range(m):
-                s = line[i] + x0[i] * g0 + x1[i] * g1 + x2[i] * g2 + x3[i] * g3
-                line[i] = s + x4[i] * g4 + x5[i] * g5 + x6[i] * g6 + x7[i] * g7
+def _outer(s, s0, row_step, next_step, n, v, at, lanes, o, line):  # type: ignore[no-untyped-def]
+    """o[k * line + i] = sum over rows r of s[s0 + r * row_step + k * next_step] * v[at[r] + i].
+
+    k < n and i < lanes; up to a strip's end more lanes are read and written.
+    """
+    step = np.array([row_step, next_step, 0, line])
+    for i in range(0, lanes, STRIP):
+        k = 0
+        while k + 8 <= n:
+            step[2] = k * line + i
+            strip_of_8(s, s0 + k * next_step, step, v, at, i, o)
+            k += 8
+        while k + 4 <= n:
+            step[2] = k * line + i
+            strip_of_4(s, s0 + k * next_step, step, v, at, i, o)
+            k += 4
+        while k < n:
+            step[2] = k * line + i
+            strip_of_1(s, s0 + k * next_step, step, v, at, i, o)
+            k += 1
+
+
+@_fused
+def _lengths(y, at, m, root):  # type: ignore[no-untyped-def]
+    """root[:m] = lengths of a block's vectors."""
+    root[:m] = ZERO
+    for r in range(at.size):
+        line = y[at[r] : at[r] + m]
         for i in range(m):
-            s = power[i] + x0[i] * x0[i] + x1[i] * x1[i] + x2[i] * x2[i] + x3[i] * x3[i]
-            power[i] = s + x4[i] * x4[i] + x5[i] * x5[i] + x6[i] * x6[i] + x7[i] * x7[i]
-    for r in range(whole, rows):
-        x0 = y[at[r] : at[r] + m]
-        for c in range(cols):
-            line, g0 = total[c], g[r, c]
-            for i in range(m):
-                line[i] += x0[i] * g0
-        for i in range(m):
-            power[i] += x0[i] * x0[i]
+            root[i] += line[i] * line[i]
+    for i in range(m):
+        root[i] = np.sqrt(root[i])
 
 
 @_fused
@@ -281,11 +286,13 @@ def lanes(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clip
     positions = p.out_h * p.out_w
     most = max(1, min(p.images, LANES // positions))
     rows = p.group * p.kernel_h * p.kernel_w
-    stride = most * positions + PADDING
+    stride = -(-most * positions // STRIP) * STRIP + PADDING
     pairs = (p.col0 + p.cols + 1) // 2 - p.col0 // 2
     skip = p.col0 % 2
-    y, at = np.empty(_scratch(p, most), np.float32), np.empty(rows, np.int64)
-    total, power = np.zeros((2 * pairs, stride), np.float32), np.empty(stride, np.float32)
+    y, at = np.empty(_scratch(p, most) + STRIP, np.float32), np.empty(rows, np.int64)
+    y[-STRIP:] = ZERO
+    total, root = np.zeros((2 * pairs, stride), np.float32), np.empty(stride, np.float32)
+    sums, cells = total[skip:].reshape(-1), g.reshape(-1)
     acc, ids = np.empty((pairs * p.pairs, stride), np.float32), np.empty(stride, U32)
     wrong, numbered = 0, 0
     for b0 in range(0, p.images, most):
@@ -300,10 +307,9 @@ def lanes(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clip
             wrong += _fill(x, p, t, b0, nb, unit, y, at)
             if wrong and p.strict:
                 return wrong
-            cells = g[tiles[0, t], p.row0 : p.row0 + rows, p.col0 : p.col0 + p.cols]
-            _multiply(y, at, rows, cells, m, total[skip:], power)
-            for i in range(m):
-                power[i] = np.sqrt(power[i])
+            first = (tiles[0, t] * g.shape[1] + p.row0) * g.shape[2] + p.col0
+            _outer(cells, first, g.shape[2], 1, p.cols, y, at, m, sums, stride)
+            _lengths(y, at, m, root)
             _outputs(
                 p,
                 t,
@@ -314,7 +320,7 @@ def lanes(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clip
                 front,
                 keys,
                 vectors,
-                power,
+                root,
                 weights,
                 total,
                 clipped,
@@ -330,169 +336,120 @@ def lanes(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clip
 
 
 @_fused
-def columns(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clipped, out, marks):  # type: ignore[no-untyped-def]
-    """The same as `lanes` for few plain vectors, along a tile's columns."""
-    p, unit = _unpacked(plan), np.float32(unit)
+def _codes_of_columns(count, root, k0, k1, slope, noise, offset, z, total):  # type: ignore[no-untyped-def]
+    """ADC codes of one vector, in place of its sums, total (columns,); z (columns,) is scratch."""
+    low, high = U32(count & LOW), U32(count >> U64(32))
+    for j in range(k0.size):
+        u, w = threefry(low, high, k0[j], k1[j])
+        z[2 * j], z[2 * j + 1] = normal_pair(u, w)
+    for c in range(total.size):
+        code = (offset[c] + root * noise[c] * z[c]) + total[c] * slope[c]
+        total[c] = min(max(np.rint(code), ZERO), TOP)
+
+
+@_fused
+def _columns_out(p, t, tile, b, codes, weights, constant, out, marks):  # type: ignore[no-untyped-def]
+    """What the plan wants of one vector's codes (columns,); returns how many clipped."""
+    clips = 0
+    for c in range(p.cols):
+        clips += codes[c] == TOP
+    if p.pairs:
+        place = b * p.outputs + p.first
+        sums, weight = out[place : place + p.cols // 2], weights[t]
+        for j in range(sums.size):
+            s = constant[j] if t == 0 else sums[j]
+            sums[j] = s + codes[2 * j] * weight[2 * j] + codes[2 * j + 1] * weight[2 * j + 1]
+    else:
+        place = (t * p.images + b) * p.cols
+        current, mark = out[place : place + p.cols], marks[place : place + p.cols]
+        lsb = weights[tile, 0]
+        for c in range(p.cols):
+            current[c] = codes[c] * lsb
+            mark[c] = codes[c] == TOP
+    return clips
+
+
+@_fused
+def _convert_columns(  # type: ignore[no-untyped-def]
+    p, tiles, t, b0, nb, sums, root, front, keys, vectors, weights, constant, clipped, out, marks
+):
+    """ADC of a block's sums (vectors, columns) of plain vectors, and what the plan wants of it."""
+    tile = tiles[1, t]
     pair0, skip = p.col0 // 2, p.col0 % 2
     pairs = (p.col0 + p.cols + 1) // 2 - pair0
-    total = np.zeros(2 * pairs, np.float32)
-    y = np.zeros(p.group, np.float32)
+    start, end = 2 * pair0, 2 * (pair0 + pairs)
+    k0, k1 = keys[tile, 0, pair0 : pair0 + pairs], keys[tile, 1, pair0 : pair0 + pairs]
+    slope, noise = front[tile, 0, start:end], front[tile, 1, start:end]
+    offset = front[tile, 2, start:end]
+    total, z = np.zeros(2 * pairs, np.float32), np.empty(2 * pairs, np.float32)
+    for b in range(nb):
+        for c in range(p.cols):
+            total[skip + c] = sums[b, c]
+        count = vectors[p.kind, tile] + U64(b0 + b)
+        _codes_of_columns(count, root[b], k0, k1, slope, noise, offset, z, total)
+        clipped[t] += _columns_out(p, t, tile, b0 + b, total[skip:], weights, constant, out, marks)
+
+
+@_fused
+def _plain_inputs(x, p, t, b0, nb, unit, matrix, root):  # type: ignore[no-untyped-def]
+    """Input codes (vectors, rows) of a block of plain vectors, and their lengths (vectors,)."""
+    present = min(p.group, p.channels - t * p.group)
     wrong = 0
-    for t in range(tiles.shape[1]):
-        tile = tiles[1, t]
-        cells = g[tiles[0, t], p.row0 : p.row0 + p.group, p.col0 : p.col0 + p.cols]
-        present = min(p.group, p.channels - t * p.group)
-        y[present:] = ZERO
-        k0, k1 = keys[tile, 0, pair0 : pair0 + pairs], keys[tile, 1, pair0 : pair0 + pairs]
-        coefficients = front[tile, :, 2 * pair0 : 2 * (pair0 + pairs)]
-        slope, noise, offset = coefficients[0], coefficients[1], coefficients[2]
-        for b in range(p.images):
-            start = t * p.tile_step + b * p.image_step
-            wrong += _codes(x[start : start + present], 1, unit, y[:present])
+    for b in range(nb):
+        start = t * p.tile_step + (b0 + b) * p.image_step
+        line = matrix[b]
+        wrong += _codes(x[start : start + present], 1, unit, line[:present])
+        line[present:] = ZERO
+        power = np.int32(0)  # in integers, so that the order does not matter
+        for r in range(present):
+            power = np.int32(power + np.int32(line[r]) * np.int32(line[r]))
+        root[b] = np.sqrt(np.float32(power))
+    return wrong
+
+
+@_fused
+def columns(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clipped, out, marks):  # type: ignore[no-untyped-def]
+    """The same as `lanes` for plain vectors, along a tile's columns."""
+    p, unit = _unpacked(plan), np.float32(unit)
+    most, line = min(p.images, FEW), -(-p.cols // STRIP) * STRIP
+    matrix, root = np.empty((most, p.group), np.float32), np.empty(most, np.float32)
+    sums, at = np.empty((most, line), np.float32), np.empty(p.group, np.int64)
+    padded = np.empty((p.group if line > p.cols else 0, line), np.float32)
+    wrong = 0
+    for b0 in range(0, p.images, most):
+        nb = min(most, p.images - b0)
+        for t in range(tiles.shape[1]):
+            wrong += _plain_inputs(x, p, t, b0, nb, unit, matrix, root)
             if wrong and p.strict:
                 return wrong
-            power = np.int64(0)
-            for r in range(present):
-                power += np.int32(y[r]) * np.int32(y[r])
-            root = np.sqrt(np.float32(power))
-            _one_product(y, cells, total[skip:])
-            count = vectors[p.kind, tile] + U64(b)
-            low, high = U32(count & LOW), U32(count >> U64(32))
-            for j in range(pairs):
-                u, w = threefry(low, high, k0[j], k1[j])
-                n0, n1 = normal_pair(u, w)
-                q0 = (offset[2 * j] + root * noise[2 * j] * n0) + total[2 * j] * slope[2 * j]
-                q1 = (offset[2 * j + 1] + root * noise[2 * j + 1] * n1) + total[2 * j + 1] * slope[
-                    2 * j + 1
+            if padded.size:  # whole strips, so that nothing beyond the chip is read
+                padded[:, : p.cols] = g[
+                    tiles[0, t], p.row0 : p.row0 + p.group, p.col0 : p.col0 + p.cols
                 ]
-                total[2 * j] = min(max(np.rint(q0), ZERO), TOP)
-                total[2 * j + 1] = min(max(np.rint(q1), ZERO), TOP)
-            code, clips = total[skip:], 0
-            for c in range(p.cols):
-                clips += code[c] == TOP
-            clipped[t] += clips
-            if p.pairs:
-                place = b * p.outputs + p.first
-                for j in range(pairs):
-                    s = constant[j] if t == 0 else out[place + j]
-                    out[place + j] = (
-                        s
-                        + code[2 * j] * weights[t, 2 * j]
-                        + code[2 * j + 1] * weights[t, 2 * j + 1]
-                    )
+                cells, first, step = padded.reshape(-1), 0, line
             else:
-                place = (t * p.images + b) * p.cols
-                current, mark = out[place : place + p.cols], marks[place : place + p.cols]
-                lsb = weights[tile, 0]
-                for c in range(p.cols):
-                    current[c] = code[c] * lsb
-                    mark[c] = code[c] == TOP
+                first = (tiles[0, t] * g.shape[1] + p.row0) * g.shape[2] + p.col0
+                cells, step = g.reshape(-1), g.shape[2]
+            for r in range(p.group):
+                at[r] = first + r * step
+            _outer(matrix.reshape(-1), 0, 1, p.group, nb, cells, at, p.cols, sums.reshape(-1), line)
+            _convert_columns(
+                p,
+                tiles,
+                t,
+                b0,
+                nb,
+                sums,
+                root,
+                front,
+                keys,
+                vectors,
+                weights,
+                constant,
+                clipped,
+                out,
+                marks,
+            )
     for t in range(tiles.shape[1]):
         vectors[p.kind, tiles[1, t]] += U64(p.images)
     return wrong
-
-
-@_fused
-def _one_product(y, g, total):  # type: ignore[no-untyped-def]
-    """total[c] = sum over rows of y[row] * g[row, c]."""
-    rows, cols = g.shape
-    total[:cols] = ZERO
-    whole = rows - rows % 8
-    for r in range(0, whole, 8):
-        y0, y1, y2, y3 = y[r], y[r + 1], y[r + 2], y[r + 3]
-        y4, y5, y6, y7 = y[r + 4], y[r + 5], y[r + 6], y[r + 7]
-        g0, g1, g2, g3 = g[r], g[r + 1], g[r + 2], g[r + 3]
-        g4, g5, g6, g7 = g[r + 4], g[r + 5], g[r + 6], g[r + 7]
-        for c in range(cols):
-            s = total[c] + y0 * g0[c] + y1 * g1[c] + y2 * g2[c] + y3 * g3[c]
-            total[c] = s + y4 * g4[c] + y5 * g5[c] + y6 * g6[c] + y7 * g7[c]
-    for r in range(whole, rows):
-        for c in range(cols):
-            total[c] += y[r] * g[r, c]
-
-
-@_fused
-def inputs(x, plan, t, b0, nb, unit, matrix, root):  # type: ignore[no-untyped-def]
-    """Input codes of a block for a library's product; returns how many were out of range.
-
-    matrix: (rows, lanes) for maps, (vectors, rows) for plain vectors; root: (lanes,) their lengths.
-    """
-    p, unit = _unpacked(plan), np.float32(unit)
-    m = nb * p.out_h * p.out_w
-    if p.height == 1 and p.width == 1:
-        present = min(p.group, p.channels - t * p.group)
-        wrong = 0
-        for b in range(nb):
-            start = t * p.tile_step + (b0 + b) * p.image_step
-            line = matrix[b]
-            wrong += _codes(x[start : start + present], 1, unit, line[:present])
-            line[present:] = ZERO
-            power = np.int64(0)
-            for r in range(present):
-                power += np.int32(line[r]) * np.int32(line[r])
-            root[b] = np.sqrt(np.float32(power))
-        return wrong
-    rows = p.group * p.kernel_h * p.kernel_w
-    y, at = np.empty(_scratch(p, nb), np.float32), np.empty(rows, np.int64)
-    wrong = _fill(x, p, t, b0, nb, unit, y, at)
-    root[:m] = ZERO
-    for r in range(rows):
-        source, line = y[at[r] : at[r] + m], matrix[r]
-        for i in range(m):
-            line[i] = source[i]
-            root[i] += source[i] * source[i]
-    for i in range(m):
-        root[i] = np.sqrt(root[i])
-    return wrong
-
-
-@_fused
-def outputs(  # type: ignore[no-untyped-def]
-    plan,
-    tiles,
-    t,
-    b0,
-    nb,
-    total,
-    root,
-    front,
-    keys,
-    vectors,
-    weights,
-    constant,
-    clipped,
-    acc,
-    out,
-    marks,
-):
-    """What follows a library's product, total (columns, lanes), of a block; see `lanes`.
-
-    acc (pairs, lanes) carries the sums from the first of a block's tiles to the last.
-    """
-    p = _unpacked(plan)
-    m = nb * p.out_h * p.out_w
-    ids = np.empty(m, U32)
-    _numbers(p, nb, ids)
-    if p.pairs and t == 0:
-        for j in range(acc.shape[0]):
-            acc[j, :m] = constant[j]
-    _outputs(
-        p,
-        t,
-        tiles[1, t],
-        b0,
-        nb,
-        ids,
-        front,
-        keys,
-        vectors,
-        root,
-        weights,
-        total,
-        clipped,
-        acc,
-        out,
-        marks,
-    )
-    if p.pairs and t == tiles.shape[1] - 1:
-        _deliver(p, b0, nb, acc, out)

@@ -156,7 +156,9 @@ class Bench:
         """Voltage across every cell with the port at v; 0 where a line floats, (rows, cols)."""
         lines = self._volts(port, v)
         rows = self.dut.shape[0]
-        return np.nan_to_num(lines[:rows, None] - lines[None, rows:])
+        across = lines[:rows, None] - lines[None, rows:]
+        across[np.isnan(across)] = 0.0
+        return across
 
     def _seen_from(self, port: str) -> tuple[Volts, float, float]:
         """Sampled conductances (rows, cols), and I = conductance * V - offset out of the port."""
@@ -166,7 +168,8 @@ class Bench:
         driven = ~np.isnan(lines)
         g = self.dut.sample((high != low) & driven[:rows, None] & driven[None, rows:])
         other = np.where(high, lines[None, rows:], lines[:rows, None])
-        conductance, offset = float(g.sum()), float((g * np.nan_to_num(other)).sum())
+        other[np.isnan(other)] = 0.0
+        conductance, offset = float(g.sum()), float((g * other).sum())
         for name, held in self._held.items():
             if name != port and (self._lines(name) & mine).any():
                 conductance += CLASH
