@@ -1,4 +1,6 @@
-"""Procedures on a CimArray: programming, noise, calibration. Plans are data, procedures generators.
+"""Procedures on a CimArray: programming, characterisation, calibration.
+
+Plans are data, procedures are generators; `cimlab.protocols.sweeps` lists the characterisation.
 
 result = program(array, WriteVerify(), cells, target)
 """

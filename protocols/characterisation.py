@@ -2,7 +2,8 @@
 
 A procedure is `procedure(array, plan, cells) -> Generator[Points, None, Result]`. Its plan says
 beforehand what the cells will stand (`stress`) and refuses what the array does not allow
-(`check`); a `Course` visits the cells, keeps the time and makes the points.
+(`check`); a `Course` visits the cells, keeps the time and makes the points. Every procedure
+begins by reading the cells as it finds them: whatever is wrong with reading shows before a pulse.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ class EnduranceResult:
             survived_least=int(self.survived.min()),
             g_on_first_median_S=median(self.g_on[0]),
             g_off_first_median_S=median(self.g_off[0]),
-            g_on_last_median_S=median(self.g_on[self.g_on.shape[0] - 1]),
-            g_off_last_median_S=median(self.g_off[self.g_off.shape[0] - 1]),
+            g_on_last_median_S=median(self.g_on[-1]),
+            g_off_last_median_S=median(self.g_off[-1]),
         )
 
 
@@ -108,6 +108,7 @@ class _Cycling:
     def visit(self, cells: Addresses, place: Addresses) -> Generator[Points, None, None]:
         """Cycle these cells, whose places in the result are place (m,)."""
         plan, result = self.plan, self.result
+        yield self.course.point(0, self.array.read(plan.v_read, cells, plan.averages), 0.0)
         bad = np.zeros(cells.size, np.int64)
         done = 0
         for k, cycle in enumerate(result.cycle.tolist()):
@@ -115,9 +116,9 @@ class _Cycling:
             self._cycle(cells, unread)
             done = cycle
             share = (cycle - 0.5) / plan.cycles_max
-            on = self._half(2 * k, plan.v_set, cells, cycle, share, 2 * unread + 1)
+            on = self._half(2 * k + 1, plan.v_set, cells, cycle, share, 2 * unread + 1)
             yield on
-            off = self._half(2 * k + 1, -plan.v_reset, cells, cycle, cycle / plan.cycles_max, 1)
+            off = self._half(2 * k + 2, -plan.v_reset, cells, cycle, cycle / plan.cycles_max, 1)
             result.g_on[k, place], result.g_off[k, place] = on.g[0], off.g[0]
             window = on.g[0] >= plan.window_min * off.g[0]
             result.survived[place[window]] = cycle

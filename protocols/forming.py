@@ -141,10 +141,10 @@ def _ramp(
         result.current[place] = reading.current
         result.formed[place] = formed
         result.v_form[place[formed]] = v
-        last = bool(formed.all()) or k == len(levels) - 1
-        yield course.point(index, reading, 1.0 if last else (k + 1) / len(levels), **stress)
+        ends = bool(formed.all())
+        yield course.point(index, reading, 1.0 if ends else (k + 1) / len(levels), **stress)
         index += 1
-        if last:
+        if ends:
             return
         cells, place = cells[~formed], place[~formed]
 

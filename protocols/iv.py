@@ -34,8 +34,6 @@ from cimlab.protocols.characterisation import (
 from cimlab.protocols.points import Points
 from cimlab.protocols.procedure import idle_on_error
 
-Steps = Generator[Points, None, None]
-
 
 class IvPlan(CellPlan):
     """An I-V curve; the defaults cycle a b-RRAM once."""
@@ -84,7 +82,7 @@ class IvPlan(CellPlan):
                 up = self._ramp(self.v_start, self.v_stop)
                 down = self._ramp(-self.v_start, self.v_stop_reset)
                 return [np.concatenate([ramp, ramp[-2::-1]]) for ramp in (up, down)]
-            case "list":
+            case _:
                 return _split(np.array(self.levels))
 
     def _ramp(self, start: float, stop: float) -> Floats:
@@ -171,7 +169,7 @@ class _Curves:
             cells, nothing, nothing.copy(), nothing.copy(), nothing.copy(), self.swept
         )
 
-    def visit(self, at: slice, cells: Addresses) -> Steps:
+    def visit(self, at: slice, cells: Addresses) -> Generator[Points, None, None]:
         """All cycles of these cells, which are at that place of the result."""
         index = 0
         yield from self._read(index, cells, 0)

@@ -88,12 +88,12 @@ def read_noise(
     with idle_on_error(array):
         for k in range(plan.reads):
             course.wait(k * plan.interval)
-            reading = array.read(plan.v_read, where, plan.averages)
+            reading = array.read(plan.v_read, cells, plan.averages)
             point = course.point(k, reading, (k + 1) / plan.reads)
             if k == 0:
-                first, begun = reading.current, float(point.time[0])
-            off[k] = reading.current - first
-            clipped |= reading.saturated
+                first, begun = point.current[0], float(point.time[0])
+            off[k] = point.current[0] - first
+            clipped |= point.saturated[0]
             ended = float(point.time[0])
             yield point
     off[:, clipped] = np.nan

@@ -43,9 +43,14 @@ class PulsesPlan(CellPlan):
     v_reset: float = Field(default=2.5, gt=0, description="magnitude of those pulses, V")
 
     @property
+    def before(self) -> int:
+        """Points before the first train: as found, and after the RESET pulses if there are any."""
+        return 2 if self.reset_pulses else 1
+
+    @property
     def points(self) -> int:
-        """Points of each cell: the state it starts from, and one a pulse."""
-        return 1 + self.cycles * (self.n_up + self.n_down)
+        """Points of each cell: those before, and one a pulse."""
+        return self.before + self.cycles * (self.n_up + self.n_down)
 
     def train(self) -> tuple[Floats, Floats]:
         """Amplitudes, V, and widths, s, of a cycle's pulses, (n_up + n_down,)."""
@@ -161,32 +166,32 @@ def pulse_trains(
     buffered = "train" in array.spec.capabilities
     with idle_on_error(array):
         for at, group in course.visits(buffered or visited_apart(array.spec)):
-            points = _first(array, plan, course, group)
-            yield points
-            before, clipped = points.g, points.saturated
+            last = yield from _first(array, plan, course, group)
             for cycle in range(plan.cycles):
-                curves.add(0, before, clipped, at)
+                curves.add(0, last.g[-1:], last.saturated[-1:], at)
                 k = 1
                 take = _buffered if buffered else _pulsed
                 for points in take(array, plan, course, group, cycle):
                     curves.add(k, points.g, points.saturated, at)
                     k += len(points.g)
                     yield points
-                before, clipped = points.g[-1:], points.saturated[-1:]
+                    last = points
     return curves.result(plan, cells)
 
 
-def _first(array: CimArray, plan: PulsesPlan, course: Course, cells: Addresses) -> Points:
-    """RESET, and the state that leaves."""
-    share = 1 / plan.points
-    if not plan.reset_pulses:
-        return course.point(0, array.read(plan.v_read, cells, plan.averages), share)
-    reading = array.pulse_and_read(
-        -plan.v_reset, plan.width, plan.v_read, cells, plan.reset_pulses, plan.averages
-    )
-    return course.point(
-        0, reading, share, v=-plan.v_reset, width=plan.width, count=plan.reset_pulses
-    )
+def _first(
+    array: CimArray, plan: PulsesPlan, course: Course, cells: Addresses
+) -> Generator[Points, None, Points]:
+    """As found, then after the RESET; returns the state in which the trains begin."""
+    reading = array.read(plan.v_read, cells, plan.averages)
+    points = course.point(0, reading, 1 / plan.points)
+    yield points
+    if plan.reset_pulses:
+        v, width, count = -plan.v_reset, plan.width, plan.reset_pulses
+        reading = array.pulse_and_read(v, width, plan.v_read, cells, count, plan.averages)
+        points = course.point(1, reading, 2 / plan.points, v=v, width=width, count=count)
+        yield points
+    return points
 
 
 def _pulsed(
@@ -197,7 +202,7 @@ def _pulsed(
     for k in range(v.size):
         volts, width = float(v[k]), float(widths[k])
         reading = array.pulse_and_read(volts, width, plan.v_read, cells, averages=plan.averages)
-        index = 1 + cycle * v.size + k
+        index = plan.before + cycle * v.size + k
         share = (index + 1) / plan.points
         yield course.point(index, reading, share, v=volts, width=width, count=1, cycle=cycle)
 
@@ -212,7 +217,7 @@ def _buffered(
         part = slice(k, k + most)
         begun = course.time
         trace = array.train(v[part], widths[part], plan.v_read, cells, plan.averages)
-        index = 1 + cycle * v.size + k
+        index = plan.before + cycle * v.size + k
         share = (index + len(trace.current)) / plan.points
         yield course.trace(
             index,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
 
 from cimlab.protocols.characterisation import CellPlan, Result
 from cimlab.protocols.device_map import MapPlan, device_map
@@ -38,16 +37,16 @@ class Procedure:
     harmless: bool = False
 
 
-_ALL: tuple[tuple[Any, ...], ...] = (
-    ("iv", "I-V curve", IvPlan, iv_sweep),
-    ("pulses", "LTP and LTD pulse trains", PulsesPlan, pulse_trains),
-    ("forming", "Forming", FormingPlan, forming),
-    ("retention", "Retention", RetentionPlan, retention, True),
-    ("endurance", "Endurance", EndurancePlan, endurance),
-    ("noise", "Read noise and telegraph noise", ReadNoisePlan, read_noise, True),
-    ("disturb", "Read and half-select disturb", DisturbPlan, disturb),
-    ("map", "Device-to-device map", MapPlan, device_map),
-    ("screen", "Screening for stuck and open cells", ScreenPlan, screen),
+_ALL = (
+    Procedure("iv", "I-V curve", IvPlan, iv_sweep),
+    Procedure("pulses", "LTP and LTD pulse trains", PulsesPlan, pulse_trains),
+    Procedure("forming", "Forming", FormingPlan, forming),
+    Procedure("retention", "Retention", RetentionPlan, retention, harmless=True),
+    Procedure("endurance", "Endurance", EndurancePlan, endurance),
+    Procedure("noise", "Read and telegraph noise", ReadNoisePlan, read_noise, harmless=True),
+    Procedure("disturb", "Read and half-select disturb", DisturbPlan, disturb),
+    Procedure("map", "Device-to-device map", MapPlan, device_map),
+    Procedure("screen", "Screening for stuck and open cells", ScreenPlan, screen),
 )
 
-SWEEPS: dict[str, Procedure] = {entry[0]: Procedure(*entry) for entry in _ALL}
+SWEEPS: dict[str, Procedure] = {procedure.name: procedure for procedure in _ALL}

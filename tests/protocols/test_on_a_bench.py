@@ -115,9 +115,9 @@ def test_a_train_of_one_cell_is_one_upload():
         for points in pulse_trains(Guarded(array, Limits()), plan, np.array([0])):
             events.append((points, len(sent)))
             sent.clear()
-    assert [e.current.shape for e, _ in events] == [(1, 1), (60, 1)]
+    assert [e.current.shape for e, _ in events] == [(1, 1), (1, 1), (60, 1)]
     # messages, of any kind, for sixty pulses and their readings
-    assert events[1][1] < 30
-    g = events[1][0].g[:, 0]
+    assert events[2][1] < 30
+    g = events[2][0].g[:, 0]
     sigma = device.model.sigma_read
     assert g[29] > g[0] + 3 * sigma and g[59] < g[29] - 3 * sigma

@@ -29,32 +29,32 @@ def test_every_pulse_is_recorded_with_its_settings():
     array = FakeArray((1, 2, 2))
     plan = PulsesPlan(n_up=3, n_down=2, increments="width", width_factor=2.0, cycles=2)
     events = list(pulse_trains(array, plan, np.arange(4)))
-    assert array.calls == ["pulse_and_read"] * 11
-    assert [e.index for e in events] == list(range(11))
-    assert [e.cycle[0] for e in events] == [0] * 6 + [1] * 5
-    assert [e.count[0, 0] for e in events] == [10] + [1] * 10
-    assert [e.v[0, 0] for e in events[:6]] == [-2.5, 1.8, 1.8, 1.8, -1.1, -1.1]
-    assert [e.width[0] for e in events[1:6]] == pytest.approx([1e-6, 2e-6, 4e-6, 1e-6, 2e-6])
+    assert array.calls == ["read"] + ["pulse_and_read"] * 11
+    assert [e.index for e in events] == list(range(12))
+    assert [e.cycle[0] for e in events] == [0] * 7 + [1] * 5
+    assert [e.count[0, 0] for e in events] == [0, 10] + [1] * 10
+    assert [e.v[0, 0] for e in events[:7]] == [0, -2.5, 1.8, 1.8, 1.8, -1.1, -1.1]
+    assert [e.width[0] for e in events[2:7]] == pytest.approx([1e-6, 2e-6, 4e-6, 1e-6, 2e-6])
 
 
 def test_a_thousand_pulses_are_one_call_a_cell_where_there_is_a_buffer():
     array = BenchLike()
     plan = PulsesPlan(n_up=500, n_down=500, averages=1)
     events = list(pulse_trains(array, plan, np.arange(4)))
-    assert array.calls == ["pulse_and_read", "train"] * 4
-    assert [e.current.shape for e in events] == [(1, 1), (1000, 1)] * 4
+    assert array.calls == ["read", "pulse_and_read", "train"] * 4
+    assert [e.current.shape for e in events] == [(1, 1), (1, 1), (1000, 1)] * 4
     assert [cells for verb, cells in array.visits if verb == "train"] == [(0,), (1,), (2,), (3,)]
     # spread over the time of the call, which is the cell's own
-    assert (np.diff(events[3].time) > 0).all()
-    assert events[2].time[0] < events[3].time[0]
+    assert (np.diff(events[5].time) > 0).all()
+    assert events[2].time[-1] < events[5].time[0]
 
 
 def test_trains_longer_than_a_call_may_be_are_cut():
     array = BenchLike()
     events = list(pulse_trains(array, PulsesPlan(n_up=1500, n_down=3), np.array([2])))
-    assert [e.index for e in events] == [0, 1, 1001]
-    assert [len(e.v) for e in events] == [1, 1000, 503]
-    assert events[2].v[499:501, 0].tolist() == [1.8, -1.1]
+    assert [e.index for e in events] == [0, 1, 2, 1002]
+    assert [len(e.v) for e in events] == [1, 1, 1000, 503]
+    assert events[3].v[499:501, 0].tolist() == [1.8, -1.1]
 
 
 @pytest.mark.parametrize("capabilities", [(), ("train",)])

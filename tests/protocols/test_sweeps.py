@@ -30,7 +30,7 @@ from tests.protocols.fake import FakeArray
 CELLS = np.array([0, 2, 3])
 PLANS = {
     "iv": [
-        IvPlan(step=0.9, cycles=2),
+        IvPlan(step=1.3, cycles=2),
         IvPlan(shape="double", v_stop=-2.5, step=0.8, step_back=True, i_comp=20e-6),
         IvPlan(shape="list", levels=(0.05, 1.0, 2.5, 1.0, -1.0, -2.0), mode="pulsed"),
     ],
@@ -105,6 +105,8 @@ def test_events_are_points_of_one_shape(make, name, plan):
         assert e.cells.shape == (m,) and set(e.cells) <= set(CELLS)
         assert e.cycle.dtype == e.count.dtype == np.int64
         assert e.current.dtype == np.float64 and e.saturated.dtype == bool
+        if e.index == 0:  # as found
+            assert not e.v.any() and not e.count.any() and e.v_read == plan.v_read
         rows = {(e.index + k, cell) for k in range(n) for cell in e.cells.tolist()}
         assert not rows & seen
         seen |= rows
@@ -246,6 +248,16 @@ def test_each_limit_alone_refuses_the_plan(make, name, plan):
         with pytest.raises(LimitError, match=type(plan).__name__):
             run(array, name, plan)
         assert array.calls == []
+
+
+@EVERY
+def test_what_cannot_be_read_gets_no_pulse(name, plan):
+    """Within the limits, but beyond what the chip's converters are set to."""
+    with open_array("model:?tiles=1&rows=2&cols=2") as array:
+        assert array.converters.v_read < 0.2 < array.spec.limits.v_read
+        with pytest.raises(LimitError, match="input voltages"):
+            run(array, name, plan.model_copy(update={"v_read": 0.2}))
+        assert not array.counters().any()
 
 
 @EVERY
