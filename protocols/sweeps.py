@@ -43,7 +43,7 @@ _ALL = (
     Procedure("forming", "Forming", FormingPlan, forming),
     Procedure("retention", "Retention", RetentionPlan, retention, harmless=True),
     Procedure("endurance", "Endurance", EndurancePlan, endurance),
-    Procedure("noise", "Read and telegraph noise", ReadNoisePlan, read_noise, harmless=True),
+    Procedure("noise", "Read noise and telegraph noise", ReadNoisePlan, read_noise, harmless=True),
     Procedure("disturb", "Read and half-select disturb", DisturbPlan, disturb),
     Procedure("map", "Device-to-device map", MapPlan, device_map),
     Procedure("screen", "Screening for stuck and open cells", ScreenPlan, screen),
