@@ -31,8 +31,6 @@ from cimlab import records
 from cimlab.core.errors import CimError
 from cimlab.rig import open_array
 
-LEASE = 10.0
-"""How long a board waits for a host that went without goodbye, s."""
 PLAN = ("--epochs", "2", "--batches", "60")
 STEPS = 120
 
@@ -87,7 +85,6 @@ def one(victim: str, folder: Path, share: float) -> dict[str, Any]:
         outcome["kept"] = bool(after) and all(after[t] >= n for t, n in known.items())
         outcome["rows"] = after
         if victim == "host":
-            time.sleep(LEASE + 0.5)
             outcome |= resume(address, file)
             return outcome
     with board(state) as (address, process):

@@ -9,11 +9,15 @@ The one module that knows which hardware there is; everything else gets a `CimAr
 from __future__ import annotations
 
 import contextlib
+import logging
+import time
 from pathlib import Path
+from typing import TypeAlias
 
 from cimlab.board.hal_array import HalArray
 from cimlab.core.array import CimArray
 from cimlab.core.bench import BenchTable, MockBench
+from cimlab.core.errors import BoardError
 from cimlab.core.events import Sink
 from cimlab.core.guard import Guarded
 from cimlab.core.station import (
@@ -29,6 +33,12 @@ from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
 from cimlab.emulated import EmulatedHardware
 from cimlab.wire.host_session import LinkStatistics
+from cimlab.wire.status import Status
+
+_log = logging.getLogger(__name__)
+_Connection: TypeAlias = ModelArray | TcpBoard | SerialBoard | BenchTable
+_ASK_AGAIN = 1.0
+"""Between two questions whether a board is free, s."""
 
 
 class StationArray(Guarded):
@@ -76,7 +86,7 @@ class StationArray(Guarded):
                 self._process.stop()
 
 
-def _hardware(connection: ModelArray | TcpBoard | SerialBoard | BenchTable) -> CimArray:
+def _hardware(connection: _Connection) -> CimArray:
     match connection:
         case ModelArray():
             # compiled physics: not loaded by a host that only talks to a board
@@ -102,16 +112,34 @@ def _hardware(connection: ModelArray | TcpBoard | SerialBoard | BenchTable) -> C
             return open_bench(connection)
 
 
-def open_array(station: Station | str | Path, sink: Sink | None = None) -> StationArray:
+def _patiently(connection: _Connection, patience: float) -> CimArray:
+    """Open the hardware; a board that another host holds is asked again for so many seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return _hardware(connection)
+        except BoardError as error:
+            if error.code != Status.BUSY or time.monotonic() > end:
+                raise
+            _log.info("the board is held by another host; asking again")
+        time.sleep(_ASK_AGAIN)
+
+
+def open_array(
+    station: Station | str | Path, sink: Sink | None = None, patience: float = 0.0
+) -> StationArray:
     """Open the array that a station names, and apply the station's converter settings.
 
     Args:
         station: A station, its short form, or the path of its TOML file.
         sink: Receives an event for every verb.
+        patience: How long to wait for a board that is held by another host, s. A board waits some
+            seconds (its lease) for a host that went without goodbye.
 
     Raises:
         ConfigError: The station is wrong.
         LinkError: Nothing answers there.
+        BoardError: The board is held by another host, still.
     """
     if not isinstance(station, Station):
         station = load_station(station)
@@ -123,7 +151,7 @@ def open_array(station: Station | str | Path, sink: Sink | None = None) -> Stati
             undo.callback(process.stop)
             connection = process.connection
         assert not isinstance(connection, MockBoard | MockBench)  # noqa: S101 - it has an address
-        hardware = _hardware(connection)
+        hardware = _patiently(connection, patience)
         undo.callback(hardware.close)
         array = StationArray(station, hardware, sink, process)
         settings = station.converters.over(array.converters)

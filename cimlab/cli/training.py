@@ -20,6 +20,7 @@ from cimlab.core.errors import ConfigError, RecordError
 from cimlab.core.station import load_station
 from cimlab.records import Header, RunReader, RunWriter, WeightMap
 from cimlab.records.control import Requests
+from cimlab.records.health import check
 from cimlab.rig import StationArray, open_array
 from cimlab.training.data import load_mnist
 from cimlab.training.events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
@@ -35,6 +36,8 @@ from .console import log, progress
 torch.set_num_threads(1)
 threadpool_limits(1)
 
+LEASE_OUT = 30.0
+"""How long a resumed run waits for a board that still holds on to the host that was killed, s."""
 _NO_ARRAY = ArraySpec(1, 1, 1, 1, 1, Limits(), "none", "emulated", "FP32 on the host, no array")
 
 
@@ -48,7 +51,11 @@ def recipe(given: Mapping[str, Any], base: str = "paper") -> Recipe:
 
 
 def start_run(
-    plan: Recipe, station: str, file: Path, baseline: Path | None = None
+    plan: Recipe,
+    station: str,
+    file: Path,
+    baseline: Path | None = None,
+    health: Path | None = None,
 ) -> dict[str, Any]:
     """Train from the beginning into a new run file; returns the result as plain data.
 
@@ -57,17 +64,19 @@ def start_run(
         station: Where the array is; not opened in mode fp32.
         file: The new run file.
         baseline: A run whose epochs are kept in the file, to compare with.
+        health: Health file of the array; its bad cells are avoided.
     """
     where = None if plan.mode == "fp32" else load_station(station)
     epochs = {} if baseline is None else _epochs(baseline)
     images = load_mnist()
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where)) if where else None
-        training = Training(plan, array, images)
+        known = check(health, array.spec).usable if array and health else None
+        training = Training(plan, array, images, known)
         header = Header(
             kind="train",
             spec=array.spec if array else _NO_ARRAY,
-            station=files.station_facts(where) if where else {},
+            station=files.station_facts(where, known) if where else {},
             plan=plan.model_dump(mode="json"),
             seeds={"training": plan.seed},
             weights=_weight_map(training),
@@ -96,10 +105,11 @@ def resume_run(file: Path, station: str | None) -> dict[str, Any]:
         last = _last_map(before)
     images = load_mnist()
     with ExitStack() as stack:
-        array = stack.enter_context(open_array(where)) if where else None
+        array = stack.enter_context(open_array(where, patience=LEASE_OUT)) if where else None
         if array is not None:
             _count_on(array, last)
-        training = Training(plan, array, images)
+        usable = files.recorded_usable(before.station, array.spec) if array else None
+        training = Training(plan, array, images, usable)
         moved = training.restore(*found).moved
         if training.updater is not None and last:
             training.updater.target[:] = last["target"].ravel()[training.updater.cells]
