@@ -1,11 +1,11 @@
 """The 4225-PMU of a 4200A-SCS under KXCI: pulse trains, amplitude sweeps, segment arb.
 
-Channel 1 of the first card, behind its 4225-RPM, is the port "pulse"; channel 2 hangs free. Data
+Channel 1 of the first card, behind its 4225-RPM, is the port "pulse"; the others hang free. Data
 are rows of voltage, current, time and status: one a pulse or a segment for spot means (high, then
 low where both are measured), SAMPLES a level for waveforms, whose ramps are left out. A measured
 level is an ideal source that clips at the measuring range; other levels come from 50 ohm, corrected
-for the load that :PMU:LOAD says. A ramp counts half of itself to the level beside it. Not: steps,
-the 40 V range, the switches (SSR), thresholds.
+for the load that :PMU:LOAD says. A ramp counts half of itself to the level beside it. Not: base
+and DC sweeps, the switches (SSR), thresholds.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from cimlab.mock_hw.instruments.pmu_channel import (
 )
 from cimlab.mock_hw.instruments.pulser import OHM
 
-PORTS = {1: "pulse", 2: "pulse2"}
-CARD = "PMU1"
+PORTS = {1: "pulse", 2: "pulse2", 3: "pulse3", 4: "pulse4"}
+NAMES = ("1-1", "1-2", "2-1", "2-2")
+"""Card and channel of each."""
 CLIP = 1.05
 """A current beyond so much of its range is clipped and flagged."""
 OVERFLOW = 1
@@ -56,7 +57,7 @@ class Pmu:
     @property
     def names(self) -> list[str]:
         """As *OPT? lists the channels."""
-        return [f"{CARD}RPM1-{n}" for n in PORTS]
+        return [f"PMU{name[0]}RPM{name}" for name in NAMES]
 
     def command(self, text: str) -> str:
         """Carry out one :PMU: message."""
@@ -73,7 +74,7 @@ class Pmu:
         elif name == "PULSE:BURST:COUNT":
             self._card.burst = whole(given, 0, 1, 10_000)
         elif name == "RPM:CONFIGURE":
-            if not given or given[0] not in [f"{CARD}-{n}" for n in PORTS]:
+            if not given or given[0] not in [f"PMU{name}" for name in NAMES]:
                 raise KxciError
             whole(given, 1, 0, 3)
         elif name != "TEST:ABORT":  # nothing is going on when a command is read
@@ -90,7 +91,9 @@ class Pmu:
             "MEASURE:PIV": channel.set_levels,
             "PULSE:TRAIN": channel.set_train,
             "PULSE:TIMES": channel.set_times,
+            "SOURCE:RANGE": channel.set_source,
             "SWEEP:PULSE:AMPLITUDE": channel.set_sweep,
+            "STEP:PULSE:AMPLITUDE": channel.set_step,
             "SARB:WFM:SEQ:LIST": channel.set_list,
         }
         if name == "DATA:COUNT?":
@@ -111,8 +114,11 @@ class Pmu:
     def _execute(self) -> None:
         """Run every channel that is on."""
         active = [channel for channel in self._channels.values() if channel.on]
-        points = max((len(channel.tops) for channel in active), default=0)
-        courses = [channel.course(points) for channel in active]
+        points, steps = (
+            max((len(c.tops) for c in active if c.stepped == stepped), default=1)
+            for stepped in (False, True)
+        )
+        courses = [channel.course(points, steps) for channel in active]
         if not any(courses):
             raise KxciError
         for channel, course in zip(active, courses, strict=True):

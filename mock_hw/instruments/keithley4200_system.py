@@ -136,7 +136,8 @@ class SystemMode:
             self.levels = [number(given, k, -top, top) for k in range(2, len(given))]
         else:
             start, stop = (number(given, k, -top, top) for k in (0, 1))
-            self.limit = number(given, 3 if n == 1 else 2, 0, limit)
+            k = 3 if n == 1 else 2
+            self.limit = number(given, k, 0, limit) if len(given) > k else limit
             if n == 1:
                 step = number(given, 2)
                 if step == 0:

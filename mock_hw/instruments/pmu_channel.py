@@ -9,8 +9,8 @@ import numpy as np
 
 from cimlab.mock_hw.instruments.kxci import KxciError, number, whole
 
-V_MAX = SPAN = 10.0
-"""Levels, and the largest step between base and top, V."""
+V_MAX = {10: 10.0, 40: 40.0}
+"""Largest level of each source range, and largest step between base and top, V."""
 RANGES = (100e-9, 1e-6, 10e-6, 100e-6, 1e-3, 10e-3, 0.2)
 SEGMENT = (20e-9, 40.0)
 SEGMENTS_MAX, LISTED_MAX = 2048, 512
@@ -19,11 +19,13 @@ SPOT, WAVEFORM, SPOT_MEAN, WAVEFORM_MEAN = 1, 2, 3, 4
 MEAN, SAMPLED = 1, 2
 COLUMNS = {
     "TIME": SEGMENT,
-    "STARTV": (-V_MAX, V_MAX),
-    "STOPV": (-V_MAX, V_MAX),
+    "STARTV": (-40.0, 40.0),
+    "STOPV": (-40.0, 40.0),
     "MEAS:TYPE": (0.0, 2.0),
     "MEAS:START": (0.0, SEGMENT[1]),
     "MEAS:STOP": (0.0, SEGMENT[1]),
+    "SSR": (0.0, 1.0),
+    "TRIG": (0.0, 1.0),
 }
 """Columns of a sequence of segments, and what they may hold."""
 
@@ -61,9 +63,11 @@ class Channel:
     load: float = 1e6
     base: float = 0.0
     tops: list[float] = field(default_factory=lambda: [0.0])
+    stepped: bool = False
+    source: int = 10
     times: tuple[float, ...] = (1e-6, 5e-7, 1e-7, 1e-7, 0.0)
     high: bool = True
-    low: bool = False
+    low: bool = True
     sequences: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     listed: list[int] = field(default_factory=list)
     rows: list[tuple[Row, ...]] = field(default_factory=list)
@@ -79,6 +83,12 @@ class Channel:
             raise KxciError
         self.range = next(r for r in RANGES if r >= 0.999 * wanted) if kind == 2 else RANGES[-1]
 
+    def set_source(self, given: Sequence[str]) -> None:
+        """Source range, 10 or 40 V."""
+        self.source = whole(given, 1, 10, 40)
+        if self.source not in V_MAX:
+            raise KxciError
+
     def set_levels(self, given: Sequence[str]) -> None:
         """Whether the top and the base are measured."""
         self.high, self.low = (bool(whole(given, k, 0, 1)) for k in (1, 2))
@@ -87,22 +97,24 @@ class Channel:
 
     def set_train(self, given: Sequence[str]) -> None:
         """Base and top."""
-        self._levels(number(given, 1, -V_MAX, V_MAX), [number(given, 2, -V_MAX, V_MAX)])
+        self._levels(number(given, 1), [number(given, 2)])
 
     def set_sweep(self, given: Sequence[str]) -> None:
         """Start, stop, step, base, and whether it goes back too."""
-        start, stop = (number(given, k, -V_MAX, V_MAX) for k in (1, 2))
-        step = number(given, 3)
-        if step == 0:
-            raise KxciError
-        tops = np.linspace(start, stop, round(abs((stop - start) / step)) + 1).tolist()
+        tops = _stair(given)
         both = tops + tops[-2::-1]
-        self._levels(number(given, 4, -V_MAX, V_MAX), both if whole(given, 5, 0, 1) else tops)
+        self._levels(number(given, 4), both if whole(given, 5, 0, 1) else tops)
+
+    def set_step(self, given: Sequence[str]) -> None:
+        """Start, stop, step, base of the outer loop."""
+        self._levels(number(given, 4), _stair(given))
+        self.stepped = True
 
     def _levels(self, base: float, tops: list[float]) -> None:
-        if max(abs(top - base) for top in tops) > SPAN:
+        top = V_MAX[self.source]
+        if max(abs(x) for x in (base, *tops)) > top or max(abs(x - base) for x in tops) > top:
             raise KxciError
-        self.base, self.tops = base, tops
+        self.base, self.tops, self.stepped = base, tops, False
 
     def set_times(self, given: Sequence[str]) -> None:
         """Period, width, rise, fall, delay."""
@@ -119,6 +131,8 @@ class Channel:
         if self.card.mode != ARB or name not in COLUMNS:
             raise KxciError
         values = [number(given, k, *COLUMNS[name]) for k in range(2, len(given))]
+        if name in ("STARTV", "STOPV") and max(map(abs, values), default=0) > V_MAX[self.source]:
+            raise KxciError
         self.sequences.setdefault(whole(given, 1, 1, LISTED_MAX), {})[name] = values
         if sum(len(c.get("TIME", ())) for c in self.sequences.values()) > SEGMENTS_MAX:
             raise KxciError
@@ -134,16 +148,20 @@ class Channel:
                 raise KxciError
             self.listed += [sequence] * loops
 
-    def course(self, points: int) -> list[list[Segment]]:
+    def course(self, points: int, steps: int) -> list[list[Segment]]:
         """What EXECUTE does, one list of segments a pulse or a sequence.
 
         Args:
             points: Of the longest amplitude sweep; a plain train lasts as long.
+            steps: Of the longest outer loop.
         """
         if self.card.mode == ARB:
             made = {n: _segments(columns) for n, columns in self.sequences.items()}
             return [made[n] for n in self.listed]
-        tops = self.tops if len(self.tops) > 1 else self.tops * points
+        if self.stepped:
+            tops = [top for top in self.tops for _ in range(points)]
+        else:
+            tops = (self.tops if len(self.tops) > 1 else self.tops * points) * steps
         return [self._pulse(top) for top in tops for _ in range(self.card.burst)]
 
     def _pulse(self, top: float) -> list[Segment]:
@@ -163,6 +181,15 @@ class Channel:
                 kind if self.low or sampled else 0,
             ),
         ]
+
+
+def _stair(given: Sequence[str]) -> list[float]:
+    """Start, stop and step from the first parameter behind the channel on."""
+    start, stop, step = (number(given, k) for k in (1, 2, 3))
+    if step == 0 or abs(stop - start) / abs(step) > LISTED_MAX:
+        raise KxciError
+    stair: list[float] = np.linspace(start, stop, round(abs((stop - start) / step)) + 1).tolist()
+    return stair
 
 
 def _segments(columns: dict[str, list[float]]) -> list[Segment]:

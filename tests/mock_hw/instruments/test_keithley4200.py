@@ -100,6 +100,7 @@ def test_a_mistake_is_answered_with_the_error_and_kept(ask, messages):
 
 PULSE_MODE = (
     ":PMU:INIT 0",
+    ":PMU:SOURCE:RANGE 1, 10",
     ":PMU:RPM:CONFIGURE PMU1-1, 0",
     ":PMU:CONNECTION:COMP 1, 1, 0",
     ":PMU:LOAD 1, 1e3",
@@ -139,7 +140,7 @@ def test_an_amplitude_sweep_measures_top_and_base_of_each_pulse(ask):
 
 def test_a_train_in_each_measuring_mode(ask):
     acknowledged(ask, *PULSE_MODE, ":PMU:PULSE:TRAIN 1, 0, 5", ":PMU:PULSE:BURST:COUNT 3")
-    acknowledged(ask, ":PMU:OUTPUT:STATE 1, 1")
+    acknowledged(ask, ":PMU:OUTPUT:STATE 1, 1", ":PMU:MEASURE:PIV 1, 1, 0")
     for mode, count in ((0, 0), (1, 3), (2, 3 * 64), (3, 1), (4, 64)):
         acknowledged(ask, f":PMU:MEASURE:MODE {mode}", ":PMU:EXECUTE")
         if count:
@@ -148,6 +149,21 @@ def test_a_train_in_each_measuring_mode(ask):
             assert table[:, 0].max() == pytest.approx(5.0)
         else:
             assert ask(":PMU:DATA:COUNT? 1") == "0"
+
+
+def test_one_channel_steps_while_another_sweeps(ask):
+    acknowledged(
+        ask,
+        *PULSE_MODE,
+        ":PMU:STEP:PULSE:AMPLITUDE 1, 1, 2, 1, 0",
+        ":PMU:SWEEP:PULSE:AMPLITUDE 3, 0, 4, 2, 0, 0",
+        ":PMU:OUTPUT:STATE 1, 1",
+        ":PMU:OUTPUT:STATE 3, 1",
+        ":PMU:EXECUTE",
+    )
+    assert rows(ask, 6)[:, 0] == pytest.approx([1, 1, 1, 2, 2, 2])
+    swept = ask(":PMU:DATA:GET 3").split(";")
+    assert [float(row.split(",")[0]) for row in swept] == [0, 2, 4, 0, 2, 4]
 
 
 def test_segments_are_measured_where_asked_and_a_current_beyond_its_range_is_flagged(ask):
