@@ -184,6 +184,7 @@ class _Curves:
                 if up not in seen:  # the first of its sign
                     seen.add(up)
                     voltage, resistance = self._places(up)
+                    g[np.abs(v) < self.plan.v_read] = np.nan
                     voltage[cycle, at] = _switching(v, g, reached, up)
                     resistance[cycle, at] = after
 
@@ -268,7 +269,8 @@ class _Curves:
 def _switching(v: Floats, g: Floats, reached: Mask, up: bool) -> Floats:
     """Where cells switched on the way to the peak, (m,) V; NaN where nothing changed so.
 
-    Up: the first compliance, else the largest rise of conductance; down: the largest fall.
+    Up: the first compliance, else the largest rise of conductance; down: the largest fall. The
+    conductance g, (n, m) S, is NaN where it was not measured, or at a voltage that tells little.
     """
     n = int(np.abs(v).argmax()) + 1
     steps = np.diff(g[:n], axis=0, prepend=np.nan) * (1 if up else -1)

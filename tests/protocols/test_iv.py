@@ -142,6 +142,20 @@ def test_a_second_sign_comes_back_by_itself():
     assert result.v_reset[1] == pytest.approx([-1.5] * 4)
 
 
+def test_an_offset_of_the_meter_is_no_switching():
+    """4 uA more than flow are 80 uS at 0.05 V, and less and less on the way up."""
+
+    class Offset(Switches):
+        def sweep(self, v, i_comp, dwell, cells):
+            trace = super().sweep(v, i_comp, dwell, cells)
+            return Trace(trace.current + 4e-6 * np.sign(v)[:, None], trace.saturated, trace.cells)
+
+    plan = IvPlan(v_stop=2.0, v_stop_reset=-2.0, step=0.05, i_comp=1e-3)
+    result = finish(iv_sweep(Offset(), plan, np.arange(4)))
+    assert result.v_set[0] == pytest.approx([1.0, 1.2, 1.4, 1.6])
+    assert result.v_reset[0] == pytest.approx([-0.6, -0.8, -1.0, -1.2])
+
+
 def test_without_steps_there_is_no_switching_voltage():
     array = Switches(v_on=(9.0,) * 4)
     result = finish(iv_sweep(array, IvPlan(v_stop=1.0, step=0.2), np.arange(4)))
