@@ -108,7 +108,8 @@ def _board(mock: MockBoard) -> list[str]:
 
 
 def _bench(mock: MockBench) -> list[str]:
-    return _options(mock, "dut", "instruments", "transport", "seed")
+    arguments = _options(mock, "dut", "transport", "seed")
+    return [*arguments, "--instruments", f"{mock.instruments},clock"]
 
 
 def _options(mock: MockBoard | MockBench, *names: str) -> list[str]:

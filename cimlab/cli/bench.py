@@ -25,7 +25,8 @@ def bench(
         str,
         typer.Option(
             help="Names with commas, such as keithley2450,keysight81160a,keysightb2200; "
-            "keithley2400:bias is an SMU that holds lines that are not selected."
+            "keithley2400:bias is an SMU that holds lines that are not selected, clock lets "
+            "stations skip waiting."
         ),
     ] = "keithley2450,keysight81160a,keysightb2200",
     dut: Annotated[

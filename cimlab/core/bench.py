@@ -102,6 +102,9 @@ class BenchTable(Table):
         default=None, description="SourceMeter: holds other lines at half a pulse's voltage"
     )
     wiring: WiringTable | None = None
+    clock: str | None = Field(
+        default=None, description="VISA resource of an emulated bench's clock: time need not pass"
+    )
     i_comp: Positive = Field(default=100e-6, description="A, compliance of reads and SMU pulses")
     origin: Literal["measured", "emulated"] = "measured"
     limits: CellLimitsTable = CellLimitsTable()

@@ -34,8 +34,10 @@ from cimlab.core.array import (
     Trace,
     Window,
 )
+from cimlab.core.clock import RestingClock
 from cimlab.core.errors import CapabilityError, ConfigError, InstrumentError, LimitError
 from cimlab.drivers.bench.checks import check_levels, check_pulses, check_read, within
+from cimlab.drivers.bench.clock import BenchClock
 from cimlab.drivers.bench.wiring import Source, Wiring
 from cimlab.drivers.instruments import (
     PulseGenerator,
@@ -61,6 +63,7 @@ class BenchArray(ArrayBase):
         i_comp: Compliance of reads until `configure` says otherwise, A.
         origin: "measured", or "emulated" when the instruments are.
         bias: Holds the lines that are not selected at half the voltage of a pulse.
+        clock: Time of emulated cells; that of this machine if None.
 
     Raises:
         ConfigError: The wiring does not fit the matrix, or names a bias that there is not.
@@ -76,9 +79,12 @@ class BenchArray(ArrayBase):
         i_comp: float = 100e-6,
         origin: Literal["measured", "emulated"] = "measured",
         bias: SourceMeter | None = None,
+        clock: BenchClock | None = None,
     ) -> None:
         self._smu, self._pulser, self._matrix = smu, pulser, matrix
-        self._bias = bias
+        self._bias, self._time = bias, clock
+        if clock is not None:
+            self._clock = RestingClock(clock.rest)
         self._wiring = wiring if wiring is not None and matrix is not None else Wiring()
         if matrix is not None:
             self._wiring.check(matrix)
@@ -87,7 +93,8 @@ class BenchArray(ArrayBase):
         self._usable = self._wiring.usable
         limits = within(limits or Limits(), smu, pulser)
         parts = [part.identity for part in (smu, pulser, matrix, bias) if part is not None]
-        trains = {"train"} if bias is None and hasattr(pulser, "train") else set()
+        can = {"sweep": True, "rest": clock is not None}
+        can["train"] = bias is None and hasattr(pulser, "train")
         self._spec = ArraySpec(
             tiles=1,
             rows=len(self._wiring.rows),
@@ -98,7 +105,7 @@ class BenchArray(ArrayBase):
             vmm="emulated",
             origin=origin,
             identity=" + ".join(parts),
-            capabilities=frozenset({"sweep"} | trains),
+            capabilities=frozenset(word for word in can if can[word]),
         )
         self._converters = Converters(min(0.1, limits.v_read), 0.0, i_comp, (i_comp,))
         pulser.protect(-limits.v_reset, limits.v_set)
@@ -266,6 +273,8 @@ class BenchArray(ArrayBase):
         with contextlib.ExitStack() as steps:
             if self._matrix is not None:
                 steps.callback(self._matrix.close)
+            if self._time is not None:
+                steps.callback(self._time.close)
             if self._bias is not None:
                 steps.callback(self._bias.close)
             steps.callback(self._pulser.close)

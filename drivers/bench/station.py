@@ -9,6 +9,7 @@ from cimlab.core.bench import BenchTable, InstrumentTable
 from cimlab.core.errors import ConfigError, LinkError
 from cimlab.core.mistakes import nearest
 from cimlab.drivers.bench.array import BenchArray
+from cimlab.drivers.bench.clock import BenchClock
 from cimlab.drivers.bench.smu_pulses import SmuPulses
 from cimlab.drivers.bench.wiring import Wiring
 from cimlab.drivers.instruments import (
@@ -49,6 +50,10 @@ def open_bench(table: BenchTable) -> BenchArray:
             matrix = cast(SwitchMatrix, _connect("matrix", table.matrix, opened))
         if table.bias is not None:
             bias = cast(SourceMeter, _connect("bias", table.bias, opened))
+        clock = None
+        if table.clock is not None:
+            clock = BenchClock.open(table.clock)
+            opened.callback(clock.close)
         array = BenchArray(
             smu,
             pulser,
@@ -58,6 +63,7 @@ def open_bench(table: BenchTable) -> BenchArray:
             table.i_comp,
             table.origin,
             bias,
+            clock,
         )
         opened.pop_all()  # from here on the array closes them
     return array

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.instruments.bench import INPUTS, Bench, Sample
+from cimlab.mock_hw.instruments.clock import BenchClock
 from cimlab.mock_hw.instruments.dut import Dut, Resistor, dut
 from cimlab.mock_hw.instruments.emulator import Emulator
 from cimlab.mock_hw.instruments.keithley2400 import Keithley2400
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 EMULATORS: Mapping[str, Callable[[Bench], Emulator]] = {
+    "clock": BenchClock,
     "keithley2400": Keithley2400,
     "keithley2450": Keithley2450,
     "keithley2636b": Keithley2636B,

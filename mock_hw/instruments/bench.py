@@ -65,6 +65,11 @@ class Bench:
         self._inputs = dict(inputs or INPUTS)
         self._held: dict[str, float] = {"ground": 0.0}
 
+    def rest(self, seconds: float) -> None:
+        """Let time pass: the cells age."""
+        self.dut.rest(seconds)
+        self.clock.sleep(seconds)
+
     def hold(self, port: str, v: float | None) -> None:
         """Keep a port at v volts from now on; None leaves it floating."""
         if v is None:

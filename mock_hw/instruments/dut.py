@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.devices import Ages, Cells, DeviceModel, Draws, device
+from cimlab.mock_hw.devices.base import rest
 from cimlab.mock_hw.philox import CellDraws, Stream, key_of
 
 V_QUIET = 0.5
@@ -75,6 +76,8 @@ class Dut:
         self._key = key_of(seed)
         cells = np.arange(rows * cols, dtype=np.int64)
         self._events = {s: np.zeros(cells.size, np.uint32) for s in (Stream.READ, Stream.PULSE)}
+        self._rests, self._rested = 0, np.zeros(cells.size, np.float32)
+        self._age = np.zeros(cells.size)
         never = np.zeros(cells.size, np.uint32)
         born = CellDraws(self._key, Stream.BORN, cells, never)
         self._g, self._traits = model.born(cells.size, born)
@@ -112,6 +115,15 @@ class Dut:
             self._g[cells] = self.model.pulse(
                 self._g[cells], self._traits[:, cells], amplitude, width, draws
             )
+
+    def rest(self, seconds: float) -> None:
+        """Let every cell age by so many seconds."""
+        cells = np.arange(self._g.size, dtype=np.int64)
+        events = np.full(cells.size, self._rests, np.uint32)
+        draws = CellDraws(self._key, Stream.RELAX, cells, events)
+        rest(self.model, self._g, self._traits, self._rested, self._age, seconds, draws)
+        self._g[:] = self._rested
+        self._rests += 1
 
     def _draws(self, stream: Stream, cells: NDArray[np.int64]) -> CellDraws:
         events = self._events[stream][cells]

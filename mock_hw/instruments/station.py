@@ -40,6 +40,9 @@ def bench_table(server: BenchServer) -> BenchTable:
     """
     parts: dict[str, Any] = {}
     for name, resource in server.resources.items():
+        if name == "clock":
+            parts["clock"] = resource
+            continue
         kind = name.removesuffix(":bias")
         roles = DRIVERS[kind] if kind == name else {"bias": kind}
         for role, driver in roles.items():
