@@ -24,6 +24,7 @@ from cimlab.core.events import Event
 from cimlab.gui import keep
 from cimlab.gui.catalogue import Procedure
 from cimlab.gui.livemap import LiveMap
+from cimlab.gui.progress import figures
 from cimlab.gui.snapshot import Snapshot
 from cimlab.measure import measure
 from cimlab.protocols import Plan
@@ -291,7 +292,9 @@ def _link(array: StationArray) -> str:
 
 
 def summary(result: object) -> str:
-    """A procedure's result in one line: its numbers, and shares of its masks."""
+    """A procedure's result in one line: its figures, or its numbers and shares of its masks."""
+    if hasattr(result, "summary"):
+        return figures(result.summary()) or "ok"
     parts = []
     for name in getattr(result, "__dataclass_fields__", {}):
         value = getattr(result, name)

@@ -119,6 +119,7 @@ def _editor(info: FieldInfo, default: Any) -> _Editor:
             dec=True,
             minStep=1e-12,
             compactHeight=False,
+            scaleAtZero=1.0,
         )
         return _Editor(number, number.value, number.sigValueChanged)
     line = QLineEdit("" if default is None else _text(default))

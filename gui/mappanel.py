@@ -256,9 +256,9 @@ class MapPanel(QWidget):
         self.slider.blockSignals(False)
         if snapshot.frame is not None:
             frame = snapshot.frame
+            batch = f", batch {frame.step}" if snapshot.kind == "train" else ""
             self.when.setText(
-                f"map {frame.index + 1} of {max(snapshot.frames, 1)}, {clock(frame.time)}, "
-                f"batch {frame.step}"
+                f"map {frame.index + 1} of {max(snapshot.frames, 1)}, {clock(frame.time)}{batch}"
             )
 
     def _slid(self, index: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
@@ -13,6 +14,7 @@ from cimlab.records.units import quantity
 Floats = NDArray[np.float64]
 
 _SILENCE = 60.0  # seconds without a row before it is mentioned
+_SHORT = 0.5  # seconds too few for a rate: a run's last row may follow at once
 _UNITS = ("V", "A", "S", "s", "Ohm")
 
 
@@ -37,17 +39,18 @@ def link_rates(link: Columns, steps: Columns) -> tuple[Floats, Floats, Floats]:
 
     Returns:
         Where it is drawn, in batches done; megabytes a second both ways; requests sent again a
-        second. All (rows - 1,), empty where there is no link or no batch yet.
+        second. Empty where there is no link or no batch yet.
     """
     time, batch = column(link, "time"), column(steps, "step")
-    if time.size < 2 or not batch.size:
+    if not batch.size:
         return np.empty(0), np.empty(0), np.empty(0)
-    seconds = np.maximum(np.diff(time), 1e-3)
+    seconds = np.diff(time)
+    long = seconds > _SHORT
     carried = column(link, "bytes_out") + column(link, "bytes_in")
     return (
-        np.interp(time[1:], column(steps, "time"), batch),
-        np.diff(carried) * 1e-6 / seconds,
-        np.diff(column(link, "retries")) / seconds,
+        np.interp(time[1:][long], column(steps, "time"), batch),
+        np.diff(carried)[long] * 1e-6 / seconds[long],
+        np.diff(column(link, "retries"))[long] / seconds[long],
     )
 
 
@@ -96,7 +99,8 @@ def describe(snapshot: Snapshot, now: float) -> str:
     left = remaining(snapshot)
     if left is not None:
         parts.append(f"about {clock(left)} left")
-    parts += [_figure(key, value) for key, value in snapshot.summary.items()]
+    if snapshot.summary:
+        parts.append(figures(snapshot.summary))
     silent = now - snapshot.modified
     if snapshot.status == "running" and silent > _SILENCE:
         parts.append(f"nothing new for {clock(silent)}: its process may have ended")
@@ -125,6 +129,11 @@ def _training(snapshot: Snapshot) -> list[str]:
         again = int(last(snapshot.link, "retries"))
         parts.append(f"link: {sent:.1f} MB out, {back:.1f} MB in, {again} requests sent again")
     return parts
+
+
+def figures(summary: Mapping[str, float | int | str]) -> str:
+    """The figures of a summary as words."""
+    return ",  ".join(_figure(key, value) for key, value in summary.items())
 
 
 def _figure(key: str, value: float | int | str) -> str:

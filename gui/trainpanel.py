@@ -24,6 +24,7 @@ _TITLES = (
     "requests sent again a second",
 )
 _FIXED = 4  # plots that are always there; those of the link are where a link is
+_HEIGHT = 80  # of a plot, at least
 _TILES = 16  # tiles drawn one by one
 _BLUE, _ORANGE, _GREY, _RED = (31, 119, 180), (255, 127, 14), (128, 128, 128), (214, 39, 40)
 
@@ -54,7 +55,7 @@ class TrainPanel(QWidget):
         self.fit.setToolTip("show all of the curves; zooming ends it")
         self.fit.toggled.connect(lambda on: self._fit_all() if on else None)
         self.plots = pg.GraphicsLayoutWidget()
-        self.plots.setMinimumSize(260, 340)
+        self.plots.setMinimumWidth(260)
         self.plots.ci.layout.setSpacing(2)
         self._axes = [self._plot(k) for k in range(len(_TITLES))]
         loss, accuracy, updates, clipped, link, repeats = self._axes
@@ -86,7 +87,7 @@ class TrainPanel(QWidget):
         plot.setTitle(_TITLES[row], size="9pt")
         plot.layout.setRowFixedHeight(0, 16)
         plot.getAxis("left").setWidth(48)
-        plot.getAxis("left").setTickDensity(0.5)
+        plot.getAxis("left").setTickDensity(0.3)
         for name in ("left", "bottom"):
             plot.getAxis(name).enableAutoSIPrefix(False)
         # ranges are set in steps by _fit: an axis that is drawn anew for every batch, and a grid
@@ -94,24 +95,22 @@ class TrainPanel(QWidget):
         plot.disableAutoRange()
         plot.hideButtons()
         plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.fit.setChecked(False))
-        if row:
-            plot.setXLink(self.plots.getItem(0, 0))
         return plot
 
     def _show_plots(self, count: int) -> None:
         """Show the first so many plots; the last of them has the numbers of the batches."""
         if count == self._shown:
             return
-        for plot in self._axes[count : self._shown]:
-            self.plots.removeItem(plot)
-        for row, plot in enumerate(self._axes[self._shown : count], self._shown):
-            self.plots.addItem(plot, row=row, col=0)
         self._shown = count
         for row, plot in enumerate(self._axes):
             lowest = row == count - 1
+            plot.setVisible(row < count)
+            # a hidden plot has no place on the screen to align others with
+            plot.setXLink(self._axes[0] if 0 < row < count else None)
             plot.getAxis("bottom").setStyle(showValues=lowest)
             plot.getAxis("bottom").setLabel("batch" if lowest else None)
             plot.getAxis("bottom").showLabel(lowest)
+        self.plots.setMinimumHeight(_HEIGHT * count)
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
@@ -123,6 +122,7 @@ class TrainPanel(QWidget):
         layout.addWidget(self.summary)
         layout.addWidget(self.plots, 1)
         layout.addLayout(buttons)
+        layout.addStretch(0)
 
     def clear(self) -> None:
         """Empty the curves."""
@@ -134,6 +134,7 @@ class TrainPanel(QWidget):
         """Draw the curves, if they have grown."""
         for button in (self.pause, self.resume, self.stop):
             button.setEnabled(snapshot.status in ("running", "paused") and listens(snapshot.kind))
+        self.plots.setVisible(snapshot.kind in ("", "train"))
         self._snapshot = snapshot
         self._describe()
         steps = snapshot.steps
@@ -184,14 +185,21 @@ class TrainPanel(QWidget):
     def _fit_all(self) -> None:
         if not self.fit.isChecked():
             return
+        # the axis of the batches is one for all: what one plot lacks must not narrow another
+        _fit(self._axes[0].viewRange()[0], self._axes[0].setXRange, self._values(self._axes, 0))
         for plot in self._axes:
-            drawn = [item.getOriginalDataset() for item in plot.listDataItems()]
-            views = zip(plot.viewRange(), (plot.setXRange, plot.setYRange), strict=True)
-            for k, (now, set_range) in enumerate(views):
-                values = [data[k] for data in drawn if data[k] is not None and len(data[k])]
-                wanted = better_range(np.concatenate(values), now) if values else None
-                if wanted is not None:
-                    set_range(*wanted, padding=0)
+            _fit(plot.viewRange()[1], plot.setYRange, self._values([plot], 1))
+
+    def _values(self, plots: list[Any], axis: int) -> NDArray[np.float64]:
+        """Everything drawn in these plots, along x (0) or y (1)."""
+        drawn = [item.getOriginalDataset()[axis] for p in plots for item in p.listDataItems()]
+        return np.concatenate([np.empty(0), *(values for values in drawn if values is not None)])
+
+
+def _fit(now: Sequence[float], set_range: Any, values: NDArray[np.float64]) -> None:
+    wanted = better_range(values, now)
+    if wanted is not None:
+        set_range(*wanted, padding=0)
 
 
 def better_range(values: NDArray[np.float64], now: Sequence[float]) -> tuple[float, float] | None:

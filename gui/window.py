@@ -79,7 +79,7 @@ class Window(QMainWindow):
         self.follower = Follower(path, self._inbox.post)
         self.follower.start()
         self.setWindowTitle(f"{Path(path).name} - cimlab")
-        self._docks["Training"].raise_()
+        self._docks["Run"].raise_()
 
     def open_baseline(self, path: str | os.PathLike[str]) -> None:
         """Draw another run's accuracy beside this one's."""
@@ -180,7 +180,11 @@ class Window(QMainWindow):
         layout.addWidget(self.map, 1)
         self.setCentralWidget(middle)
         right = Qt.DockWidgetArea.RightDockWidgetArea
-        panels = {"Training": self.training, "Bench": self.bench, "Cells": self.inspector}
+        panels = {
+            "Run": self.training,
+            "Bench": self.bench,
+            "Cells": self.inspector,
+        }
         self._docks: dict[str, QDockWidget] = {}
         for name, panel in panels.items():
             dock = QDockWidget(name, self)
@@ -188,11 +192,11 @@ class Window(QMainWindow):
             dock.setWidget(panel)
             self.addDockWidget(right, dock)
             self._docks[name] = dock
-        self.tabifyDockWidget(self._docks["Training"], self._docks["Bench"])
-        self._docks["Training"].raise_()
-        sized = [self._docks["Training"], self._docks["Cells"]]
+        self.tabifyDockWidget(self._docks["Run"], self._docks["Bench"])
+        self._docks["Run"].raise_()
+        sized = [self._docks["Run"], self._docks["Cells"]]
         self.resizeDocks(sized, [430, 430], Qt.Orientation.Horizontal)
-        self.resizeDocks(sized, [500, 300], Qt.Orientation.Vertical)
+        self.resizeDocks(sized, [540, 260], Qt.Orientation.Vertical)
         self.resize(1360, 860)
 
     @property
@@ -239,7 +243,7 @@ class Window(QMainWindow):
         self.inspector.show_snapshot(snapshot)
         if snapshot.identity:
             self.statusBar().showMessage(
-                f"{snapshot.source}:  {snapshot.identity} ({snapshot.origin}, "
+                f"{snapshot.source}   {snapshot.identity} ({snapshot.origin}, "
                 f"{snapshot.vmm} VMM),  {snapshot.status}"
             )
 
