@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from cimlab.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cimlab.core.array import ArraySpec, Reading
+    from cimlab.core.array import ArraySpec, Mask, Reading
     from cimlab.core.station import Station
 
+_AVOIDED = "avoided_cells"
 _HEAD = "tile,row,column,current_A,conductance_S,saturated"
 
 
@@ -22,21 +24,54 @@ def run_file(kind: str) -> Path:
     return Path("runs") / f"{kind}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.h5"
 
 
-def station_facts(station: Station) -> dict[str, Any]:
-    """What a record keeps of a station: everything that was set, but for the token."""
-    return {
+def station_facts(station: Station, usable: Mask | None = None) -> dict[str, Any]:
+    """What a record keeps of a station: everything that was set, but for the token.
+
+    With usable, also the addresses of the cells that are avoided: a resumed run must avoid the
+    same, whatever has been learnt of the array since. A device file is kept whole: it may be
+    fitted anew under the same name.
+    """
+    facts: dict[str, Any] = {
         "text": station.text,
         "connection": station.connection.model_dump(mode="json", exclude={"token"}),
         "limits": station.limits.model_dump(mode="json", exclude_unset=True),
         "converters": station.converters.model_dump(mode="json", exclude_unset=True),
     }
+    facts |= _device_file(station)
+    return facts if usable is None else facts | {_AVOIDED: (~usable).ravel().nonzero()[0].tolist()}
+
+
+def _device_file(station: Station) -> dict[str, str]:
+    """The text of the device file that a station names, if it names one."""
+    connection = station.connection
+    named = getattr(connection, "device", None) or getattr(connection, "dut", "")
+    if not named.endswith(".toml"):
+        return {}
+    file = Path(re.sub(r"^crossbar:\d+x\d+:", "", named))
+    try:
+        return {"device_file": file.read_text(encoding="utf-8")}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the device file {file}: {error}") from error
 
 
 def recorded_station(facts: Mapping[str, Any]) -> Station:
     """The station back from what `station_facts` kept of it."""
     from cimlab.core.station import Station
 
-    return Station.model_validate(dict(facts))
+    return Station.model_validate({k: v for k, v in facts.items() if k in Station.model_fields})
+
+
+def recorded_usable(facts: Mapping[str, Any], spec: ArraySpec) -> Mask | None:
+    """False for the cells that a recorded run avoids, (tiles, rows, cols); None if it did not."""
+    import numpy as np
+
+    if _AVOIDED not in facts:
+        return None
+    if max(facts[_AVOIDED], default=0) >= spec.size:
+        raise ConfigError("the run avoids cells that this array does not have")
+    usable = np.ones(spec.size, np.bool_)
+    usable[facts[_AVOIDED]] = False
+    return usable.reshape(spec.shape)
 
 
 def check_map_file(path: Path) -> None:

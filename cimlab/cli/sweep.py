@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cimlab.core.array import Addresses
     from cimlab.measure import Outlook
     from cimlab.protocols.characterisation import CellPlan
+    from cimlab.protocols.screen import ScreenResult
     from cimlab.protocols.sweeps import Procedure
     from cimlab.rig import StationArray
 
@@ -40,6 +41,10 @@ Cells = Annotated[
 PlanFile = Annotated[
     Path | None,
     typer.Option("--plan", help="Settings as TOML, named as these options with underscores."),
+]
+HealthFile = Annotated[
+    Path | None,
+    typer.Option(help="Health file of the array, made or brought up to date; for train --health."),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say what would be applied; touches no cell.")
@@ -76,6 +81,7 @@ def _command(procedure: Procedure) -> Any:
         "cells": (Cells, ["all"]),
         **{name: (_option(info, schema[name]), None) for name, info in fields.items()},
         "plan_file": (PlanFile, None),
+        **({"health": (HealthFile, None)} if procedure.name == "screen" else {}),
         "dry_run": (DryRun, False),
         "out": (Out, None),
         "json_": (Json, False),
@@ -144,8 +150,10 @@ def _sweep(
     dry_run: bool,
     out: Path | None,
     json_: bool,
+    health: Path | None = None,
 ) -> None:
     from cimlab.measure import outlook
+    from cimlab.records.health import check
     from cimlab.rig import open_array
 
     from .selection import addresses
@@ -153,22 +161,29 @@ def _sweep(
     plan = make_plan(procedure.plan, given, plan_file)
     with open_array(station) as array:
         chosen = addresses(cells, array.spec)
+        if health is not None and health.exists():
+            check(health, array.spec)
         if dry_run:
             expected = outlook(array, procedure.name, plan, chosen)
             _tell_outlook(procedure, plan, array, expected)
             return
         file = out or files.run_file(f"sweep-{procedure.name}")
-        data = _measure(array, procedure.name, plan, chosen, file)
+        data = _measure(array, procedure.name, plan, chosen, file, health)
     console.result(data, _report(data))
 
 
 def _measure(
-    array: StationArray, name: str, plan: CellPlan, cells: Addresses, file: Path
+    array: StationArray,
+    name: str,
+    plan: CellPlan,
+    cells: Addresses,
+    file: Path,
+    health: Path | None,
 ) -> dict[str, Any]:
     """Run the procedure to its end, or until Ctrl-C, which then says how far it came."""
     from cimlab.measure import measure
 
-    points, done, start = 0, 0.0, time.perf_counter()
+    points, start = 0, time.perf_counter()
     steps = measure(array, name, plan, cells, file, files.station_facts(array.station))
     try:
         with closing(steps), share_bar(name) as bar:
@@ -179,15 +194,14 @@ def _measure(
                     result = stop.value
                     break
                 points += event.current.size
-                done = event.done
-                bar(done, f"{points:,} points")
+                bar(event.done, f"{points:,} points")
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(_stopped(points, done, file)) from error
+        raise KeyboardInterrupt(_stopped(file) if points else "") from error
     except Exception:
         if points:
-            log.warning(_stopped(points, done, file))
+            log.warning(_stopped(file))
         raise
-    return {
+    data = {
         "procedure": name,
         "cells": int(cells.size),
         "points": points,
@@ -198,13 +212,26 @@ def _measure(
         "station": array.station.text,
         "run_file": str(file),
     }
+    return data if health is None else data | {"health_file": _update(health, result)}
 
 
-def _stopped(points: int, done: float, file: Path) -> str:
-    if not points:
-        return "stopped before the first point"
+def _stopped(file: Path) -> str:
+    """How far it came, by what the file holds."""
+    from cimlab import records
+
+    with records.load(file) as run:
+        points, done = run.rows("points"), run.done
     whole = f" of about {max(points, round(points / done)):,}" if done else ""
     return f"stopped after {points:,}{whole} points; {file} holds them"
+
+
+def _update(file: Path, result: ScreenResult) -> dict[str, Any]:
+    """Put what screening found into the array's health file."""
+    from cimlab.core.health import Health
+    from cimlab.records import health
+
+    known = health.update(file, result.health)
+    return {"path": str(file), **{state.name.lower(): known.count(state) for state in Health}}
 
 
 def _tell_outlook(

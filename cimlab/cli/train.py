@@ -86,6 +86,10 @@ def lenet(
         Path | None,
         typer.Option(help="A run to compare with, such as one of --mode fp32: kept in the file."),
     ] = None,
+    health: Annotated[
+        Path | None,
+        typer.Option(help="Health file (sweep screen --health): its bad cells are avoided."),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue the run of this file, as it was planned.")
     ] = None,
@@ -95,11 +99,11 @@ def lenet(
     """Train the paper's LeNet on MNIST; the defaults stated are those of the paper's recipe."""
     from . import training
 
-    elsewhere = ("station", "recipe", "baseline", "resume", "out", "json_")
+    elsewhere = ("station", "recipe", "baseline", "health", "resume", "out", "json_")
     given = {k: v for k, v in context.params.items() if v is not None and k not in elsewhere}
     if resume is not None:
-        if given or out is not None or baseline is not None or recipe != "paper":
-            extra = ", ".join(given or ["out, baseline or recipe"])
+        if given or out or baseline or health or recipe != "paper":
+            extra = ", ".join(given or ["out, baseline, health or recipe"])
             raise ConfigError(f"--resume continues a run as it was planned; leave out: {extra}")
         data = training.resume_run(resume, station)
     else:
@@ -112,6 +116,7 @@ def lenet(
             station or "mock:",
             out or files.run_file("train"),
             baseline,
+            health,
         )
     console.result(data, summary(data))
 
