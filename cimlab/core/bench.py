@@ -2,6 +2,7 @@
 
 [bench]
 i_comp = 1e-4                        # A, compliance of reads (and of pulses by the SMU)
+clock = "TCPIP::127.0.0.1::...::SOCKET"   # of `cimlab mock bench` only: no need to wait
 
 [bench.smu]
 driver = "keithley2450"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cimlab.core.array import CimArray, Converters, Limits, Window
+from cimlab.core.clock import RealClock
 from cimlab.core.errors import (
     CapabilityError,
     ConfigError,
@@ -13,6 +14,7 @@ from cimlab.core.errors import (
 from cimlab.core.guard import Guarded
 from cimlab.drivers.bench import BenchArray, Wiring, open_bench
 from cimlab.mock_hw.instruments import dut, serve
+from cimlab.mock_hw.instruments.station import bench_table
 from tests.drivers.bench.tables import COLS, ROWS, table
 
 V = 0.1
@@ -198,6 +200,28 @@ def test_a_wrong_instrument_is_refused(crossbar):
         pytest.raises(ConfigError, match="bias"),
     ):
         BenchArray(array._smu, array._pulser, array._matrix, Wiring(bias=4))
+
+
+def test_the_clock_of_an_emulated_bench_ages_its_cells():
+    device = dut("brram", seed=1)
+    with (
+        serve(["keithley2450", "clock"], device) as server,
+        open_bench(bench_table(server)) as array,
+    ):
+        assert "rest" in array.spec.capabilities
+        before, start = device.conductances, server.bench.clock.now()
+        array.clock.sleep(1e9)
+        assert array.clock.now() == 1e9
+        assert server.bench.clock.now() - start >= 1e9
+        assert device.conductances != before
+        rested = device.conductances
+        array.read(V)
+        assert device.conductances == rested
+        with pytest.raises(InstrumentError, match="-222"):
+            array._time.rest(-1.0)
+    with serve(["keithley2450"], device) as server, open_bench(bench_table(server)) as array:
+        assert isinstance(array.clock, RealClock)
+        assert "rest" not in array.spec.capabilities
 
 
 def test_it_is_a_cim_array():
