@@ -1,6 +1,7 @@
 """No display is needed: Qt draws into memory. Windows for the tests, closed afterwards."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from PySide6.QtCore import QSettings
 
 from cimlab.gui.window import Window
+
+collect_ignore = [] if shutil.which("Xvfb") else ["test_real_window.py"]
+
+
+def pytest_report_header() -> str | None:
+    return "no Xvfb: the window is not tested on a real screen" if collect_ignore else None
 
 
 @pytest.fixture

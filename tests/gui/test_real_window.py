@@ -1,4 +1,7 @@
-"""The program as a person starts it, in a real window of a real X server (needs Xvfb)."""
+"""The program as a person starts it, in a real window of a real X server.
+
+Not collected where there is no Xvfb (conftest.py); CONTRIBUTING.md says how to get it.
+"""
 
 import os
 import signal
@@ -12,8 +15,6 @@ import pytest
 from PySide6.QtGui import QImage
 
 from tests.gui import runs
-
-pytestmark = pytest.mark.slow
 
 _GRAB = """
 import sys
@@ -52,7 +53,7 @@ def _colours(path: Path, scale: int) -> int:
     )
 
 
-@pytest.mark.parametrize("scale", ["1", "2"])
+@pytest.mark.parametrize("scale", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_the_window_follows_a_run_on_a_real_screen_and_ends_on_request(
     scale: str, tmp_path: Path, display: dict[str, str]
 ) -> None:
