@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cimlab.core.array import Converters, Limits
-from cimlab.core.bench import BenchTable, MockBench
+from cimlab.core.bench import BenchTable, CellLimitsTable, MockBench
 from cimlab.core.errors import ConfigError
 from cimlab.core.station import (
     MockBoard,
@@ -121,6 +122,13 @@ def test_a_bench_is_a_station():
     assert station.limits.limits() == LimitsTable().limits()
     assert station.converters.v_read == 0.2
     assert parse_station(bench.toml(), "again").connection == bench
+
+
+def test_the_file_in_the_manual_is_a_station():
+    page = (Path(__file__).parents[2] / "docs" / "bench.md").read_text(encoding="utf-8")
+    bench = parse_station(page.split("```toml")[1].split("```")[0], "bench.md").connection
+    assert isinstance(bench, BenchTable)
+    assert bench.limits == CellLimitsTable()  # "left out: the values shown"
 
 
 def test_one_full_scale_stands_for_all_tiles_and_silence_changes_nothing():
