@@ -23,8 +23,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cimlab.mock_hw.instruments import Bench, BenchServer, Transport, dut, serve
+from cimlab.mock_hw.instruments import Bench, BenchServer, dut, serve
 from cimlab.mock_hw.instruments.keithley4200 import Keithley4200
+from cimlab.mock_hw.instruments.server import Transport
 
 TESTS: dict[str, tuple[str, Transport, str]] = {
     "keithley2400": ("keithley/test_keithley2400_with_device.py", "pty", "resistor:1e3"),
@@ -52,7 +53,7 @@ EXAMPLES = (
     "SMU/User Mode/Source current and measure voltage",
     "SMU/User Mode/Source voltage and measure current",
 )
-"""Scripts that use what the emulated 4200A has: no VAR2, no voltage sources, no older pulse card."""
+"""Scripts that use what the emulated 4200A has: no VAR2, no voltage sources, no PGU."""
 LEAD = """
 import runpy, sys, unittest.mock
 import pyvisa

@@ -30,7 +30,7 @@ class Attribute(Setting[float]):
 
     def order(self, text: str) -> str:
         """A script assigns."""
-        return f"{self._command} = {text}"
+        return f"{self._command}={text}"
 
     def _decode(self, answer: str) -> float:
         return float(answer)

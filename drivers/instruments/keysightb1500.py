@@ -45,7 +45,7 @@ class _Module(Instrument):
     def _slot(self) -> int:
         """Slot of the first module of these kinds; empties the error queue on the way."""
         self.query("ERR?")
-        units = [unit.split(",")[0] for unit in self.query("UNT?").strip().split(";")]
+        units = [unit.split(",")[0] for unit in self.query("UNT? 0").strip().split(";")]
         for slot, unit in enumerate(units, start=1):
             if unit in self.kinds:
                 return slot

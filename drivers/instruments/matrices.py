@@ -59,23 +59,24 @@ class KeysightB2200(Matrix):
     """B2200A and B2201A in Auto mode (programming guide B2200-90010)."""
 
     model = r"B220[01]A"
+    error_query: ClassVar[str] = ":SYST:ERR?"
 
     inputs: ClassVar[int] = 14
     outputs: ClassVar[int] = 48
 
     def prepare(self) -> None:
         """Defaults: everything open, an input may reach many outputs, break before make."""
-        self.send("*CLS", "*RST", "CONN:RULE 0,FREE", "CONN:SEQ 0,BBM")
+        self.send("*CLS", "*RST", ":CONN:RULE 0,FREE", ":CONN:SEQ 0,BBM")
         super().prepare()
 
     def _open(self, points: list[Crosspoint]) -> str:
-        return f"OPEN {_channels(points)}"
+        return f":OPEN {_channels(points)}"
 
     def _close(self, points: list[Crosspoint]) -> str:
-        return f"CLOS {_channels(points)}"
+        return f":CLOS {_channels(points)}"
 
     def _open_all(self) -> str:
-        return "OPEN:CARD 0"
+        return ":OPEN:CARD 0"
 
 
 def _channels(points: list[Crosspoint]) -> str:

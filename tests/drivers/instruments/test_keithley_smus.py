@@ -59,7 +59,10 @@ def test_2450_datasheet():
         ("INIT", None),
         ("*WAI", None),
         OK,
-        ("TRAC:DATA? 1, 3, 'defbuffer1', SOUR, READ, SOURSTAT", "0,0,136,.5,5e-5,136,-.5,-5e-5,136"),
+        (
+            "TRAC:DATA? 1, 3, 'defbuffer1', SOUR, READ, SOURSTAT",
+            "0,0,136,.5,5e-5,136,-.5,-5e-5,136",
+        ),
         ("OUTP 0", None),
         OK,
     )
@@ -124,9 +127,9 @@ def test_2600b_datasheet():
     )
     smu = Keithley2600B(script)
     script.more(
-        ("smua.source.limiti = 0.0001", None),
-        ("smua.source.levelv = 0.1", None),
-        ("smua.source.output = 1", None),
+        ("smua.source.limiti=0.0001", None),
+        ("smua.source.levelv=0.1", None),
+        ("smua.source.output=1", None),
         ok,
     )
     smu.apply(0.1, 1e-4)
@@ -146,24 +149,24 @@ def test_2600b_datasheet():
     assert samples.i.tolist() == [1e-5, 1e-4]
     assert samples.limited.tolist() == [False, True]
     script.more(
-        ("smua.source.limiti = 0.001", None),
+        ("smua.source.limiti=0.001", None),
         ("cimlab_v = {}", None),
         ("smua.nvbuffer1.clear()", None),
         ("smua.measure.count = 1", None),
         ("for _, x in ipairs({0.5,-0.5}) do table.insert(cimlab_v, x) end", None),
-        ("smua.source.levelv = 0.5", None),
-        ("smua.source.output = 1", None),
+        ("smua.source.levelv=0.5", None),
+        ("smua.source.output=1", None),
         (
             "for _, x in ipairs(cimlab_v) do smua.source.levelv = x "
             "delay(0.01) smua.measure.i(smua.nvbuffer1) end",
             None,
         ),
-        ("smua.source.output = 0", None),
+        ("smua.source.output=0", None),
         ok,
         (fetch, "0.5, 5e-5, 0, -0.5, -5e-5, 0"),
     )
     assert smu.sweep(np.array([0.5, -0.5]), 1e-3, 0.01).i.tolist() == [5e-5, -5e-5]
-    script.more(("smua.source.output = 0", None), ok)
+    script.more(("smua.source.output=0", None), ok)
     smu.close()
     script.done()
 

@@ -15,7 +15,7 @@ NAME = "keysightb1500"
 OK = ("ERRX?", '+0,"No Error."')
 WHO = ("*IDN?", "Agilent Technologies,B1500A,MY55231213,A.06.02.2023.0401")
 CLEAR = ("ERR?", "0,0,0,0")
-UNITS = ("UNT?", "B1525A,0;0,0;B1517A,0;B1517A,0;0,0;0,0;0,0;0,0;0,0;0,0")
+UNITS = ("UNT? 0", "B1525A,0;0,0;B1517A,0;B1517A,0;0,0;0,0;0,0;0,0;0,0;0,0")
 
 
 def test_smu_by_the_guide():

@@ -8,7 +8,7 @@ from cimlab.drivers.instruments.matrices import Keithley707B, KeysightB2200
 from cimlab.mock_hw.instruments import MATRICES, serve
 from tests.drivers.instruments.script import Script
 
-OK = ("SYST:ERR?", '+0,"No error"')
+OK = (":SYST:ERR?", '+0,"No error"')
 
 
 def test_b2200_datasheet():
@@ -16,22 +16,22 @@ def test_b2200_datasheet():
         ("*IDN?", "Agilent Technologies,B2200A,JP10D00123,A.03.00"),
         ("*CLS", None),
         ("*RST", None),
-        ("CONN:RULE 0,FREE", None),
-        ("CONN:SEQ 0,BBM", None),
+        (":CONN:RULE 0,FREE", None),
+        (":CONN:SEQ 0,BBM", None),
         OK,
-        ("OPEN:CARD 0", None),
+        (":OPEN:CARD 0", None),
         OK,
     )
     matrix = KeysightB2200(script)
-    script.more(("CLOS (@00101,00209)", None), OK)
+    script.more((":CLOS (@00101,00209)", None), OK)
     matrix.connect([(1, 1), (2, 9)])
-    script.more(("OPEN (@00101)", None), ("CLOS (@00148)", None), OK)
+    script.more((":OPEN (@00101)", None), (":CLOS (@00148)", None), OK)
     matrix.connect([(1, 48), (2, 9)])
     matrix.connect([(1, 48), (2, 9)])
     for wrong in ((0, 1), (15, 1), (1, 0), (1, 49)):
         with pytest.raises(LimitError):
             matrix.connect([wrong])
-    script.more(("OPEN:CARD 0", None), OK)
+    script.more((":OPEN:CARD 0", None), OK)
     matrix.close()
     script.done()
 
