@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Floats, Unfold, Window
+from cimlab.core.array import Floats, PairSum, Unfold, Window
 from cimlab.mock_hw import products
 from cimlab.mock_hw.products import Plan
 
@@ -20,6 +21,7 @@ _F32 = NDArray[np.float32]
 _FLAT = Unfold((1, 1))
 _NOTHING = np.empty(0, np.float32)
 _UNMARKED = np.empty(0, np.bool_)
+_UNPAIRED = np.empty((0, 0), np.int64)
 
 
 class Side(NamedTuple):
@@ -83,37 +85,37 @@ class Multiplier:
         size = call.vectors * call.shape[0] * call.shape[2]
         out, marks = np.empty(size, np.float32), np.empty(size, np.bool_)
         clipped = np.zeros(call.shape[0], np.int64)
-        wrong = self._run(x, unit, call, transposed, lsb, _NOTHING, clipped, out, marks)
+        wrong = self._run(x, unit, call, transposed, lsb, _UNPAIRED, _NOTHING, clipped, out, marks)
         return out.reshape(call.shape), marks.reshape(call.shape), wrong
 
     def pair_sums(
         self,
         x: Floats,
         unit: float,
-        windows: tuple[Window, ...],
+        sums: Sequence[PairSum],
         unfold: Unfold | None,
-        weights: list[_F32],
-        constants: list[_F32],
+        weights: Sequence[_F32],
     ) -> tuple[_F32, NDArray[np.int64]]:
-        """Weighted sums of the pairs of each window, side by side, and conversions that clipped.
+        """Sums of pairs of each window, side by side, and how many conversions clipped.
 
         Args:
             x: (vectors, inputs), or a map (images, channels, height, width).
             unit: Input codes a unit of x; codes beyond the DAC's drive its ends.
-            windows: Where.
+            sums: What is wanted.
             unfold: How the map is cut, or None.
             weights: Of each window, (t, cols) output units a code.
-            constants: Of each window, (pairs,).
 
         Returns:
             (vectors, outputs) or (images, outputs, height', width'), and (all t,).
         """
-        calls = _pair_sums(x.shape, windows, unfold)
+        layout = tuple((part.window, part.constant.size) for part in sums)
+        calls = _pair_sums(x.shape, layout, unfold)
         out = np.empty(calls[0].shape, np.float32)
         flat, clipped = out.reshape(-1), []
-        for call, weight, constant in zip(calls, weights, constants, strict=True):
-            clipped.append(np.zeros(call.tiles.shape[1], np.int64))
-            self._run(x, unit, call, False, weight, constant, clipped[-1], flat, _UNMARKED)
+        for call, part, weight in zip(calls, sums, weights, strict=True):
+            ends = (weight, part.targets, part.constant)
+            clipped.append(np.zeros(len(part.targets), np.int64))
+            self._run(x, unit, call, False, *ends, clipped[-1], flat, _UNMARKED)
         return out, clipped[0] if len(clipped) == 1 else np.concatenate(clipped)
 
     def _run(
@@ -123,6 +125,7 @@ class Multiplier:
         call: Call,
         transposed: bool,
         weights: _F32,
+        targets: NDArray[np.int64],
         constant: _F32,
         clipped: NDArray[np.int64],
         out: _F32,
@@ -145,6 +148,7 @@ class Multiplier:
                 self._vectors,
                 unit,
                 weights,
+                targets,
                 constant,
                 clipped,
                 out,
@@ -172,18 +176,19 @@ def _currents(
 
 @functools.lru_cache(maxsize=256)
 def _pair_sums(
-    shape: tuple[int, ...], windows: tuple[Window, ...], unfold: Unfold | None
+    shape: tuple[int, ...], layout: tuple[tuple[Window, int], ...], unfold: Unfold | None
 ) -> tuple[Call, ...]:
-    outputs = sum(window.n_cols // 2 for window in windows)
+    """Calls for windows with so many outputs each."""
+    outputs = sum(n for _, n in layout)
     calls, first = [], 0
-    for window in windows:
+    for window, n in layout:
         plan = _plan(shape, window, unfold, False)
         plan = plan._replace(pairs=1, first=first, outputs=outputs)
         out: tuple[int, ...] = (shape[0], outputs)
         if unfold is not None:
             out = (*out, plan.out_h, plan.out_w)
         calls.append(_call(plan, window, out, False))
-        first += window.n_cols // 2
+        first += n
     return tuple(calls)
 
 

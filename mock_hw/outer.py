@@ -19,12 +19,13 @@ STRIP = 32
 _WIDTH = 16
 _I64, _F32 = ir.IntType(64), ir.FloatType()
 _VECTOR = ir.VectorType(_F32, _WIDTH)
+_slot: Any = cgutils.alloca_once  # outside the loops: it becomes a register
 
 
 def _strip_of(scalars: int) -> Any:
     """The loop for so many scalars a row, as a function for compiled code."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def strip(typing: Any, s: Any, s0: Any, step: Any, v: Any, at: Any, v0: Any, o: Any) -> Any:
         """o[k, :32] = sum over rows r of s[s0 + r * step[0] + k * step[1]] * v[at[r] + v0 ...].
 
@@ -47,9 +48,7 @@ def _strip_of(scalars: int) -> Any:
             def vector(array: Any, place: Any) -> Any:
                 return builder.bitcast(builder.gep(array, [place]), _VECTOR.as_pointer())
 
-            cells = [
-                [cgutils.alloca_once(builder, _VECTOR) for _ in halves] for _ in range(scalars)
-            ]
+            cells = [[_slot(builder, _VECTOR) for _ in halves] for _ in range(scalars)]
             for cell in (c for row in cells for c in row):
                 builder.store(ir.Constant(_VECTOR, None), cell)
             with cgutils.for_range(builder, rows, intp=_I64) as loop:

@@ -220,7 +220,23 @@ def _numbers(p, nb, ids):  # type: ignore[no-untyped-def]
 
 @_fused
 def _outputs(  # type: ignore[no-untyped-def]
-    p, t, tile, b0, nb, ids, front, keys, vectors, root, weights, total, clipped, acc, out, marks
+    p,
+    t,
+    tile,
+    b0,
+    nb,
+    ids,
+    front,
+    keys,
+    vectors,
+    root,
+    weights,
+    targets,
+    total,
+    clipped,
+    acc,
+    out,
+    marks,
 ):
     """ADC of a block's sums, total (columns, lanes), and what the plan wants of the codes."""
     m, positions = nb * p.out_h * p.out_w, p.out_h * p.out_w
@@ -228,24 +244,27 @@ def _outputs(  # type: ignore[no-untyped-def]
     pair0 = p.col0 // 2
     skip = p.col0 - 2 * pair0
     for j in range((p.col0 + p.cols + 1) // 2 - pair0):
+        if p.pairs and targets[t, j] < 0:
+            continue
         k0, k1 = keys[tile, 0, pair0 + j], keys[tile, 1, pair0 + j]
         plus, minus = total[2 * j], total[2 * j + 1]
         _convert_pair(m, ids, first, k0, k1, root, front[tile], 2 * (pair0 + j), plus, minus)
         if p.pairs:
-            w0, w1, sums, count = weights[t, 2 * j], weights[t, 2 * j + 1], acc[j], 0
+            w0, w1, sums = weights[t, 2 * j], weights[t, 2 * j + 1], acc[targets[t, j]]
+            count = np.int32(0)
             for i in range(m):
                 sums[i] = sums[i] + plus[i] * w0 + minus[i] * w1
-                count += (plus[i] == TOP) + (minus[i] == TOP)
+                count = np.int32(count + (plus[i] == TOP) + (minus[i] == TOP))
             clipped[t] += count
     if not p.pairs:
         for c in range(p.cols):
-            lane, weight, count = total[skip + c], weights[tile, 0], 0
+            lane, weight, count = total[skip + c], weights[tile, 0], np.int32(0)
             place = (t * p.images + b0) * positions * p.cols + c
             for i in range(m):
                 here = place + np.int64(ids[i]) * p.cols
                 out[here] = lane[i] * weight
                 marks[here] = lane[i] == TOP
-                count += lane[i] == TOP
+                count = np.int32(count + (lane[i] == TOP))
             clipped[t] += count
 
 
@@ -253,7 +272,7 @@ def _outputs(  # type: ignore[no-untyped-def]
 def _deliver(p, b0, nb, acc, out):  # type: ignore[no-untyped-def]
     """Lanes to (image, output, row, column)."""
     positions = p.out_h * p.out_w
-    for j in range(p.cols // 2):
+    for j in range(acc.shape[0]):
         for b in range(nb):
             place = ((b0 + b) * p.outputs + p.first + j) * positions
             for oy in range(p.out_h):
@@ -264,7 +283,9 @@ def _deliver(p, b0, nb, acc, out):  # type: ignore[no-untyped-def]
 
 
 @_fused
-def lanes(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clipped, out, marks):  # type: ignore[no-untyped-def]
+def lanes(  # type: ignore[no-untyped-def]
+    x, plan, tiles, g, front, keys, vectors, unit, weights, targets, constant, clipped, out, marks
+):
     """All of a window's products, along the vectors; returns how many inputs were out of range.
 
     Args:
@@ -277,7 +298,8 @@ def lanes(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clip
         vectors: (kinds, tiles) conversions so far; advanced here.
         unit: DAC codes a unit of x.
         weights: Output units a code: (t, cols) for pairs, else (tiles, 1).
-        constant: (pairs,) in output units.
+        targets: (t, pairs): which output each pair adds to, or -1.
+        constant: (outputs of this window,) in output units.
         clipped: (t,) conversions that clipped; added up here.
         out: (images, outputs, positions), or (t, vectors, cols), flat.
         marks: What clipped, as out; empty if sums of pairs are wanted.
@@ -293,7 +315,7 @@ def lanes(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clip
     y[-STRIP:] = ZERO
     total, root = np.zeros((2 * pairs, stride), np.float32), np.empty(stride, np.float32)
     sums, cells = total[skip:].reshape(-1), g.reshape(-1)
-    acc, ids = np.empty((pairs * p.pairs, stride), np.float32), np.empty(stride, U32)
+    acc, ids = np.empty((constant.size, stride), np.float32), np.empty(stride, U32)
     wrong, numbered = 0, 0
     for b0 in range(0, p.images, most):
         nb = min(most, p.images - b0)
@@ -322,6 +344,7 @@ def lanes(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clip
                 vectors,
                 root,
                 weights,
+                targets,
                 total,
                 clipped,
                 acc,
@@ -348,17 +371,20 @@ def _codes_of_columns(count, root, k0, k1, slope, noise, offset, z, total):  # t
 
 
 @_fused
-def _columns_out(p, t, tile, b, codes, weights, constant, out, marks):  # type: ignore[no-untyped-def]
+def _columns_out(p, t, tile, b, codes, weights, targets, constant, out, marks):  # type: ignore[no-untyped-def]
     """What the plan wants of one vector's codes (columns,); returns how many clipped."""
-    clips = 0
-    for c in range(p.cols):
-        clips += codes[c] == TOP
+    clips = np.int32(0)
     if p.pairs:
         place = b * p.outputs + p.first
-        sums, weight = out[place : place + p.cols // 2], weights[t]
-        for j in range(sums.size):
-            s = constant[j] if t == 0 else sums[j]
-            sums[j] = s + codes[2 * j] * weight[2 * j] + codes[2 * j + 1] * weight[2 * j + 1]
+        sums, weight = out[place : place + constant.size], weights[t]
+        if t == 0:
+            sums[:] = constant
+        for j in range(p.cols // 2):
+            k = targets[t, j]
+            if k >= 0:
+                plus, minus = codes[2 * j], codes[2 * j + 1]
+                sums[k] = sums[k] + plus * weight[2 * j] + minus * weight[2 * j + 1]
+                clips = np.int32(clips + (plus == TOP) + (minus == TOP))
     else:
         place = (t * p.images + b) * p.cols
         current, mark = out[place : place + p.cols], marks[place : place + p.cols]
@@ -366,12 +392,28 @@ def _columns_out(p, t, tile, b, codes, weights, constant, out, marks):  # type: 
         for c in range(p.cols):
             current[c] = codes[c] * lsb
             mark[c] = codes[c] == TOP
+            clips = np.int32(clips + (codes[c] == TOP))
     return clips
 
 
 @_fused
 def _convert_columns(  # type: ignore[no-untyped-def]
-    p, tiles, t, b0, nb, sums, root, front, keys, vectors, weights, constant, clipped, out, marks
+    p,
+    tiles,
+    t,
+    b0,
+    nb,
+    sums,
+    root,
+    front,
+    keys,
+    vectors,
+    weights,
+    targets,
+    constant,
+    clipped,
+    out,
+    marks,
 ):
     """ADC of a block's sums (vectors, columns) of plain vectors, and what the plan wants of it."""
     tile = tiles[1, t]
@@ -387,7 +429,9 @@ def _convert_columns(  # type: ignore[no-untyped-def]
             total[skip + c] = sums[b, c]
         count = vectors[p.kind, tile] + U64(b0 + b)
         _codes_of_columns(count, root[b], k0, k1, slope, noise, offset, z, total)
-        clipped[t] += _columns_out(p, t, tile, b0 + b, total[skip:], weights, constant, out, marks)
+        clipped[t] += _columns_out(
+            p, t, tile, b0 + b, total[skip:], weights, targets, constant, out, marks
+        )
 
 
 @_fused
@@ -408,7 +452,9 @@ def _plain_inputs(x, p, t, b0, nb, unit, matrix, root):  # type: ignore[no-untyp
 
 
 @_fused
-def columns(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, clipped, out, marks):  # type: ignore[no-untyped-def]
+def columns(  # type: ignore[no-untyped-def]
+    x, plan, tiles, g, front, keys, vectors, unit, weights, targets, constant, clipped, out, marks
+):
     """The same as `lanes` for plain vectors, along a tile's columns."""
     p, unit = _unpacked(plan), np.float32(unit)
     most, line = min(p.images, FEW), -(-p.cols // STRIP) * STRIP
@@ -445,6 +491,7 @@ def columns(x, plan, tiles, g, front, keys, vectors, unit, weights, constant, cl
                 keys,
                 vectors,
                 weights,
+                targets,
                 constant,
                 clipped,
                 out,

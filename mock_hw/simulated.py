@@ -220,16 +220,8 @@ class SimulatedHal:
     ) -> PairProduct:
         """Sums of pairs, with the bits that `convert` and `scaling.pair_sums` would give."""
         weights = [scaling.pair_weights(part, self._i_vmm, self.info.adc_bits) for part in sums]
-        return PairProduct(
-            *self._multiplier.pair_sums(
-                x,
-                volts * 255 / self._v_read,
-                tuple(part.window for part in sums),
-                unfold,
-                weights,
-                [part.constant for part in sums],
-            )
-        )
+        unit = volts * 255 / self._v_read
+        return PairProduct(*self._multiplier.pair_sums(x, unit, sums, unfold, weights))
 
     def read(
         self, code: int, cells: Addresses, averages: int

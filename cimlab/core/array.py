@@ -205,17 +205,20 @@ class Product:
 class PairSum:
     """What a layer of signed weights wants of a window: its pairs of columns, weighed and summed.
 
-    Output j is constant[j] plus, over the window's tiles, weights[tile, 2 j] times the current of
-    column 2 j and weights[tile, 2 j + 1] times that of its neighbour.
+    Output targets[tile, j] gets, from every tile, weights[tile, 2 j] times the current of the
+    window's column 2 j, and weights[tile, 2 j + 1] times that of its neighbour.
 
     Attributes:
         window: The part of the chip; starts at an even column and has an even number of them.
         weights: Output units an ampere, (tiles, columns); 16 significant bits of them count.
-        constant: Output units, (columns / 2,) float32.
+        targets: Which output each pair adds to, (tiles, pairs): each output once a tile, and -1
+            for pairs that are not wanted.
+        constant: What each output begins with, (outputs,) float32.
     """
 
     window: Window
     weights: Floats
+    targets: NDArray[np.int64]
     constant: NDArray[np.float32]
 
 
@@ -225,7 +228,7 @@ class PairProduct:
 
     Attributes:
         values: (vectors, outputs), or (images, outputs, height, width) of an unfolded map, float32.
-        clipped: Conversions that clipped, one number for each tile of each window.
+        clipped: Conversions of wanted pairs that clipped, for each tile of each window.
     """
 
     values: NDArray[np.float32]

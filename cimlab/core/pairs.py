@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 Numbers: TypeAlias = NDArray[Any]
 Multiply: TypeAlias = Callable[
-    [Numbers, "Window", "Unfold | None"], tuple[Numbers, NDArray[np.int64]]
+    [Numbers, "Window", "Unfold | None"], tuple[Numbers, NDArray[np.bool_]]
 ]
-"""Inputs (tiles, n, rows), or a map that is to be unfolded, to outputs (tiles, n, columns), and how
-many conversions of each tile clipped."""
+"""Inputs (tiles, n, rows), or a map that is to be unfolded, to outputs (tiles, n, columns), and
+where they clipped."""
 
 
 def pair_product(
@@ -42,21 +42,24 @@ def pair_product(
     values, clipped = [], []
     for part in sums:
         if vectors is None:
-            outputs, count = multiply(x, part.window, unfold)
+            outputs, marks = multiply(x, part.window, unfold)
         else:
-            outputs, count = multiply(row_parts(vectors, part.window), part.window, None)
+            outputs, marks = multiply(row_parts(vectors, part.window), part.window, None)
         total = np.broadcast_to(part.constant, (outputs.shape[1], part.constant.size)).copy()
-        for tile, weight in zip(outputs, part.weights, strict=True):
-            total += tile[:, 0::2] * weight[0::2]
-            total += tile[:, 1::2] * weight[1::2]
+        for k, targets in enumerate(part.targets):
+            used = np.flatnonzero(targets >= 0)
+            to = targets[used]
+            for column in (2 * used, 2 * used + 1):
+                total[:, to] += outputs[k][:, column] * part.weights[k, column]
+            both = np.concatenate([2 * used, 2 * used + 1])
+            clipped.append(np.count_nonzero(marks[k][:, both]))
         values.append(total)
-        clipped.append(count)
     out = np.concatenate(values, 1)
     if unfold is not None:
         size = unfold.output(*x.shape[2:])
         out = out.reshape(x.shape[0], -1, out.shape[1]).transpose(0, 2, 1)
         out = np.ascontiguousarray(out).reshape(*out.shape[:2], *size)
-    return PairProduct(out, np.concatenate(clipped))
+    return PairProduct(out, np.array(clipped, np.int64))
 
 
 def pairs_of_columns(
@@ -66,9 +69,9 @@ def pairs_of_columns(
 
     def multiply(
         v: Numbers, window: Window, unfold: Unfold | None
-    ) -> tuple[Numbers, NDArray[np.int64]]:
+    ) -> tuple[Numbers, NDArray[np.bool_]]:
         product = array.vmm(v, window) if unfold is None else array.vmm_unfolded(v, unfold, window)
-        return product.current, np.count_nonzero(product.saturated, axis=(1, 2))
+        return product.current, product.saturated
 
     v = np.multiply(x, np.float32(volts), dtype=np.float32).clip(0.0, array.converters.v_read)
     return pair_product(v, sums, unfold, "unfold" in array.spec.capabilities, multiply)

@@ -151,7 +151,7 @@ class Tapped(ArrayBase):
                     "vmm_pairs",
                     window,
                     vectors=vectors,
-                    conversions=vectors * window.n_cols * len(window.tiles),
+                    conversions=2 * vectors * int(np.count_nonzero(part.targets >= 0)),
                     saturated=int(product.clipped[tile:end].sum()),
                 )
             )

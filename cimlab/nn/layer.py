@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
-from torch.nn import grad as digital_grad
 
-from cimlab.core.array import CimArray, Floats, Product, Unfold, Window
+from cimlab.core import pairs
+from cimlab.core.array import CimArray, Floats, PairSum, Product, Unfold, Window
 from cimlab.protocols import calibration
 
 from .tiling import Placement
@@ -52,6 +51,7 @@ class ChipLayer(nn.Module):
     """
 
     input_top: Tensor
+    _unfold: Unfold | None
 
     def __init__(
         self,
@@ -71,6 +71,9 @@ class ChipLayer(nn.Module):
         self.clipped = np.zeros(placement.cut.tiles)
         self._array = array
         self._windows = placement.windows()
+        slots = [placement.slots(j) for j in range(len(self._windows))]
+        self._targets = [_targets(w, s) for w, s in zip(self._windows, slots, strict=True)]
+        self._columns = np.concatenate([np.full(len(s), 2 * s.shape[1]) for s in slots])
         self._part_of = torch.from_numpy(placement.cut.parts()).view_as(self.weight)
         self._repeats = repeats
         self._fit: calibration.RangePlan | None = None
@@ -78,7 +81,7 @@ class ChipLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output; its product is measured on the array."""
-        out: Tensor = _Measured.apply(x, self.weight, self.gain, self)
+        out: Tensor = _Measured.apply(x, self.weight, self.bias, self.gain, self)
         return out
 
     def gains(self) -> Tensor:
@@ -104,23 +107,19 @@ class ChipLayer(nn.Module):
         ]
 
     def measure(self, x: Tensor) -> Tensor:
-        """The product of activations with the pairs on chip, without bias."""
+        """The layer's output (without a graph) for activations: pairs on chip, and bias."""
         least, most = (float(v) for v in torch.aminmax(x))
         top = self._track(max(most, -least))
-        self.clipped = np.zeros(self.placement.cut.tiles)
-        scaled = x * (self._array.converters.v_read / top)
         if self._fit is not None:
-            # both signs at once: no less current than either of them will make
-            magnitude = scaled.abs().clamp(max=self._array.converters.v_read)
-            for window in self._windows:
-                drive = self._drive(magnitude, window)
-                calibration.adc_range(self._array, window.tiles, drive, self._fit)
-        out = self._product(scaled) if most > 0 or least == 0 else None
+            self._fit_ranges(x, top, self._fit)
+        self.clipped = np.zeros(self.placement.cut.tiles)
+        inputs = self._inputs(x)
+        out = self._product(inputs, top, 1.0) if most > 0 or least >= 0 else None
         if least < 0:
-            negative = self._product(-scaled)
-            out = -negative if out is None else out - negative
-        assert out is not None  # noqa: S101 - one of both signs is there, or all is zero
-        return self._shaped(out.mul_(top * self.scale), x)
+            negative = self._product(inputs, top, -1.0, bias=out is None)
+            out = negative if out is None else out + negative
+        assert out is not None  # noqa: S101 - NaN, the third case, is refused by the array
+        return self._shaped(torch.from_numpy(out), x)
 
     def _track(self, largest: float) -> float:
         """The input scale for a batch with that largest magnitude."""
@@ -130,64 +129,79 @@ class ChipLayer(nn.Module):
             self.input_top.fill_(top)
         return top
 
-    def _product(self, scaled: Tensor) -> Tensor:
-        """Pair currents (outputs, vectors), A, of the positive part of inputs in volts."""
-        v = scaled.clamp(0.0, self._array.converters.v_read)
+    def _fit_ranges(self, x: Tensor, top: float, plan: calibration.RangePlan) -> None:
+        """Fit the ADC ranges to the product of x's magnitude: no less than either sign makes."""
+        v_read = self._array.converters.v_read
+        magnitude = (x * (v_read / top)).abs().clamp(max=v_read)
+        for window in self._windows:
+            calibration.adc_range(self._array, window.tiles, self._drive(magnitude, window), plan)
+
+    def _product(self, x: Floats, top: float, sign: float, bias: bool = True) -> Floats:
+        """What the positive (sign 1) or negative (-1) part of inputs adds to the output."""
+        array = self._array
+        gain, factor = self.gain.detach().numpy(), sign * top * self.scale
+        digital = self.bias.detach().numpy() if bias and self.bias is not None else None
+        sums, tile, output = [], 0, 0
+        for window, targets, (weights, offsets) in zip(
+            self._windows, self._targets, self._combine, strict=True
+        ):
+            scales = gain[tile : tile + len(weights)] * np.float32(factor)
+            constant = scales @ offsets
+            if digital is not None:
+                constant += digital[output : output + constant.size]
+            sums.append(PairSum(window, weights * scales[:, None], targets, constant))
+            tile, output = tile + len(weights), output + constant.size
         if self._repeats > 1:
-            v = v.repeat(self._repeats, *[1] * (v.dim() - 1))
-        clipped, parts = [], []
-        gains = self.gain.detach().view(len(self._windows), -1, 1, 1)
-        for window, combine, gain in zip(self._windows, self._combine, gains, strict=True):
-            matrix = combine[0] * gain
-            constant = (combine[1] * gain[:, 0]).sum(0)
-            product = self._drive(v, window)()
-            marks = product.saturated.reshape(len(window.tiles), -1)
-            clipped.append(np.count_nonzero(marks, axis=1) / marks.shape[1])
-            # (columns, vectors): with the long side last this product is several times faster
-            current = torch.from_numpy(product.current).transpose(1, 2)
-            part = torch.addmm(constant[:, None], matrix[0], current[0])
-            for k in range(1, len(current)):
-                part.addmm_(matrix[k], current[k])
-            parts.append(part)
-        self.clipped = np.maximum(self.clipped, np.concatenate(clipped))
-        out = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return out if self._repeats == 1 else out.view(len(out), self._repeats, -1).mean(1)
+            x = np.concatenate([x] * self._repeats)
+        volts = sign * array.converters.v_read / top
+        product = array.vmm_pairs(x, volts, sums, self._unfold)
+        out = product.values
+        share = product.clipped / (out.size // out.shape[1] * self._columns)
+        self.clipped = np.maximum(self.clipped, share)
+        if self._repeats > 1:
+            out = out.reshape(self._repeats, -1, *out.shape[1:]).mean(0)
+        return out
+
+    def _inputs(self, x: Tensor) -> Floats:
+        """Activations as the array takes them."""
+        raise NotImplementedError
 
     def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
         """The VMM of inputs v, volts, on a window."""
         raise NotImplementedError
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
-        """The product (outputs, vectors) in the layer's output shape."""
+        """The product's sums in the layer's output shape."""
         raise NotImplementedError
 
     def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
-        """Gradients of x (None unless needed) and weight, digitally."""
+        """Gradients of x (None unless needed), weight and bias (None without), digitally."""
         raise NotImplementedError
 
 
-_Gradients = tuple[Tensor | None, Tensor]
+_Gradients = tuple[Tensor | None, Tensor, Tensor | None]
 
 
 class ChipLinear(ChipLayer):
     """A Linear layer on the array."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x (..., in_features) -> (..., out_features)."""
-        out = super().forward(x)
-        return out if self.bias is None else out + self.bias
+    _unfold = None
+
+    def _inputs(self, x: Tensor) -> Floats:
+        vectors: Floats = x.reshape(-1, x.shape[-1]).numpy()
+        return vectors
 
     def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
-        vectors = v.reshape(-1, v.shape[-1])
-        return partial(self._array.vmm, _row_parts(vectors, window), window)
+        return partial(self._array.vmm, pairs.row_parts(self._inputs(v), window), window)
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
-        return out.T.reshape(*x.shape[:-1], len(out))
+        return out if x.dim() == 2 else out.view(*x.shape[:-1], -1)
 
     def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
         """See ChipLayer."""
         flat, inputs = grad.reshape(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
-        return (grad @ weight if need_x else None), flat.T @ inputs
+        bias = None if self.bias is None else flat.sum(0)
+        return (grad @ weight if need_x else None), flat.T @ inputs, bias
 
 
 class ChipConv2d(ChipLayer):
@@ -196,6 +210,8 @@ class ChipConv2d(ChipLayer):
     The array unfolds feature maps itself where it can (capability "unfold"): a map is kh * kw
     times smaller than its unfolded vectors, and that is what goes over the link.
     """
+
+    _unfold: Unfold
 
     def __init__(
         self,
@@ -211,85 +227,89 @@ class ChipConv2d(ChipLayer):
         assert not isinstance(padding, str)  # noqa: S101 - cut_layer refuses it
         self._unfold = Unfold(_two(kernel), _two(stride), _two(padding), _two(dilation))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x (batch, channels, height, width) -> (batch, out_channels, height', width')."""
-        out = super().forward(x)
-        return out if self.bias is None else out + self.bias.view(-1, 1, 1)
+    def _inputs(self, x: Tensor) -> Floats:
+        maps: Floats = x.contiguous().numpy()
+        return maps
 
     def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
         if "unfold" in self._array.spec.capabilities:
             return partial(self._array.vmm_unfolded, v.numpy(), self._unfold, window)
-        u = self._unfold
-        vectors = F.unfold(v, u.kernel, u.dilation, u.padding, u.stride).transpose(1, 2)
-        return partial(self._array.vmm, _row_parts(vectors.flatten(0, 1), window), window)
+        vectors = pairs.unfolded(v.numpy(), self._unfold)
+        return partial(self._array.vmm, pairs.row_parts(vectors, window), window)
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
-        height, width = self._unfold.output(x.shape[2], x.shape[3])
-        return out.view(len(out), x.shape[0], height, width).transpose(0, 1).contiguous()
+        return out
 
     def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
         """See ChipLayer."""
-        u = self._unfold
-        settings: dict[str, Any] = {
-            "stride": u.stride,
-            "padding": u.padding,
-            "dilation": u.dilation,
-        }
-        grad_weight = digital_grad.conv2d_weight(x, list(weight.shape), grad, **settings)
-        if not need_x:
-            return None, grad_weight
-        return digital_grad.conv2d_input(list(x.shape), weight, grad, **settings), grad_weight
+        u, outputs = self._unfold, None if self.bias is None else [len(weight)]
+        to_x, to_weight, to_bias = torch.ops.aten.convolution_backward(
+            grad,
+            x,
+            weight,
+            outputs,
+            u.stride,
+            u.padding,
+            u.dilation,
+            False,
+            (0, 0),
+            1,
+            (need_x, True, outputs is not None),
+        )
+        return to_x, to_weight, to_bias
 
 
 class _Measured(torch.autograd.Function):
     """Forward on the array, backward from W_FP."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, gain: Tensor, layer: ChipLayer) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor, layer: ChipLayer
+    ) -> Tensor:
+        del bias, gain  # the layer's; they are here to get gradients
         ctx.save_for_backward(x, weight)
         ctx.layer = layer
         return layer.measure(x)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         layer: ChipLayer = ctx.layer
         gains = layer.gains()
         # what the product amounts to
-        to_x, to_product = layer.gradients(grads[0], x, weight * gains, ctx.needs_input_grad[0])
-        return to_x, to_product * gains, layer.gain_gradient(to_product * weight), None
+        effective, need_x = weight * gains, ctx.needs_input_grad[0]
+        to_x, to_product, to_bias = layer.gradients(grads[0], x, effective, need_x)
+        to_gain = layer.gain_gradient(to_product * weight)
+        return to_x, to_product * gains, to_bias, to_gain, None
 
 
-def _row_parts(vectors: Tensor, window: Window) -> Floats:
-    """Input vectors (n, inputs) cut for the window's tiles, (tiles, n, rows); the rest is 0 V."""
-    tiles, rows = len(window.tiles), window.n_rows
-    n, inputs = vectors.shape
-    if inputs < tiles * rows:
-        vectors = F.pad(vectors, (0, tiles * rows - inputs))
-    parts: Floats = vectors.view(n, tiles, rows).transpose(0, 1).contiguous().numpy()
-    return parts
+def _targets(window: Window, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which output each pair of a window's tiles adds to, (tiles, pairs); -1 for none.
+
+    slots (tiles, outputs) are the pairs of the outputs, counted from the tile's first.
+    """
+    targets = np.full((len(window.tiles), window.n_cols // 2), -1)
+    outputs = np.broadcast_to(np.arange(slots.shape[1]), slots.shape)
+    np.put_along_axis(targets, slots - window.cols[0] // 2, outputs, axis=1)
+    return targets
 
 
 def _combination(
     window: Window, slots: NDArray[np.int64], columns: calibration.ColumnCalibration | None
-) -> tuple[Tensor, Tensor]:
-    """Matrix (tiles, outputs, columns) and constant (tiles, outputs): column to pair currents.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights (tiles, columns) and constants (tiles, outputs): column to pair currents.
 
-    Correcting and subtracting are linear: one product does both. slots (tiles, outputs) are the
-    pairs of the outputs, counted from the tile's first.
+    Correcting and subtracting are linear: one sum does both. slots as in `_targets`.
     """
     tiles, own = list(window.tiles), slice(*window.cols)
     shape = (len(tiles), window.n_cols)
     gain, offset = np.ones(shape), np.zeros(shape)
     if columns is not None:
         gain, offset = columns.gain[tiles, own], columns.offset[tiles, own]
-    signs = np.zeros((*slots.shape, window.n_cols))
-    plus = (2 * slots - window.cols[0])[..., None]
-    np.put_along_axis(signs, plus, 1.0, axis=2)
-    np.put_along_axis(signs, plus + 1, -1.0, axis=2)
-    matrix = signs / gain[:, None, :]
-    constant = -np.einsum("kc,koc->ko", offset, matrix)
-    return torch.from_numpy(matrix).float(), torch.from_numpy(constant).float()
+    weights = np.tile([1.0, -1.0], window.n_cols // 2) / gain
+    pairs_of = -(offset * weights).reshape(*shape[:1], -1, 2).sum(2)
+    constants = np.take_along_axis(pairs_of, slots - window.cols[0] // 2, axis=1)
+    return weights.astype(np.float32), constants.astype(np.float32)
 
 
 def _two(sizes: tuple[int, ...]) -> tuple[int, int]:

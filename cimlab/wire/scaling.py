@@ -141,9 +141,9 @@ def pair_product(
 
     def multiply(
         codes: NDArray[np.uint8], window: Window, unfold: Unfold | None
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         out = convert(codes, window, unfold)
-        return out, np.count_nonzero(out == top, axis=(1, 2))
+        return out, out == top
 
     codes = drive_codes(x, volts, settings.v_read, spec.dac_bits)
     return pairs.pair_product(codes, weighed, unfold, "unfold" in spec.capabilities, multiply)
