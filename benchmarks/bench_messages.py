@@ -20,7 +20,7 @@ from cimlab.drivers.instruments.link import VisaLink
 
 V_READ = 0.1
 PULSES = 1000
-SMUS = ("keithley2400", "keithley2450", "keithley2636b")
+SMUS = ("keithley2400", "keithley2450", "keithley2636b", "keithley4200")
 
 
 class Counter:

@@ -30,7 +30,8 @@ def _cells(f: Figures) -> str:
 
 ROWS: dict[str, Row] = {
     "bench-train": Row(
-        "one cell, a train of 1,000 pulses, each read: messages of an SMU that pulses by itself",
+        "one cell, a train of 1,000 pulses, each read: messages of SMUs that pulse by themselves, "
+        "and of the 4200A's PMU",
         "one upload and one read-back where the instrument has a buffer, not 1,000 round trips",
         "-",
         "python benchmarks/bench_messages.py",

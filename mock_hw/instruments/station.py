@@ -21,7 +21,7 @@ DRIVERS: Mapping[str, Mapping[str, str]] = {
     "keithley2400": {"smu": "keithley2400"},
     "keithley2450": {"smu": "keithley2450"},
     "keithley2636b": {"smu": "keithley2636b"},
-    "keithley4200": {"smu": "keithley4200"},
+    "keithley4200": {"smu": "keithley4200", "pulser": "keithley4200-pmu"},
     "keithley3706a": {"matrix": "keithley3706a"},
     "keithley707b": {"matrix": "keithley707b"},
     "keysight33522b": {"pulser": "keysight33522b"},

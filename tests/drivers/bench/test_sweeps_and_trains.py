@@ -9,6 +9,7 @@ from cimlab.core.errors import CapabilityError, InstrumentError, LimitError
 from cimlab.drivers.bench import SmuPulses, open_bench
 from cimlab.drivers.instruments import Samples
 from cimlab.mock_hw.instruments import dut, serve
+from cimlab.mock_hw.instruments.station import bench_table
 from tests.drivers.bench.tables import COLS, ROWS, table
 
 V = 0.1
@@ -62,6 +63,32 @@ def test_a_thousand_pulses_of_a_train_are_one_upload_and_one_read_back(one_cell)
     assert link.got <= 6
     # 2,000 levels, a hundred or fewer a line
     assert len(link.sent) < 60
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "can"),
+    [
+        (["keithley4200"], 1e-6, {"sweep", "train"}),
+        (["keysightb1500"], 1e-6, {"sweep"}),
+        (["keithley2450", "keysight33522b"], 1e-6, {"sweep"}),
+        (["keithley2636b", "keithley3706a"], 1e-3, {"sweep", "train"}),
+    ],
+)
+def test_every_pair_of_meter_and_pulser_is_a_bench(names, width, can):
+    device = dut("brram", seed=1)
+    with serve(names, device) as server, open_bench(bench_table(server)) as array:
+        assert array.spec.capabilities == can
+        array.pulse(-2.8, width, 20)
+        low = array.read(V, averages=20)
+        assert low.g == pytest.approx(device.conductances[None], abs=2e-6)
+        trace = array.sweep(np.array([0.1, 0.2, -0.2]), 1e-4, 0.0, CELL)
+        assert trace.current[:, 0] == pytest.approx(low.g.ravel() * [0.1, 0.2, -0.2], abs=1.5e-6)
+        if "train" in can:
+            trace = array.train(np.full(100, 2.4), width, V, CELL, averages=2)
+            assert trace.current.shape == (100, 1)
+            assert device.pulses.tolist() == [[120]]
+            assert trace.current[-1, 0] / V == pytest.approx(device.conductances[0, 0], abs=6e-6)
+            assert trace.current[-1, 0] > 2 * low.current.max()
 
 
 def test_averages_of_a_train_are_averages(one_cell):
