@@ -1,6 +1,6 @@
 """The window's figures: frames a second, delay from file to screen, memory, cost to a run.
 
-    python benchmarks/gui.py                    # all, a minute or two
+    python benchmarks/gui.py                    # all, some minutes
     python benchmarks/gui.py frames delay       # some
 
 Prints one JSON object. Frames are drawn offscreen, each painted to its last pixel before the
@@ -29,9 +29,14 @@ from PySide6.QtWidgets import QApplication
 from cimlab.core.array import ArraySpec, Limits
 from cimlab.gui.snapshot import Frame, Snapshot
 from cimlab.gui.window import Window
-from cimlab.records import Header, RunWriter
+from cimlab.records import Header, RunWriter, load
+from cimlab.records.control import ask
 
 Result = dict[str, Any]
+SETTLE = 20.0
+"""Seconds of a training before the first turn: its first batches write most."""
+TURN = 4.0
+"""Seconds that a training is followed, or not."""
 
 
 def window(folder: Path) -> Window:
@@ -46,15 +51,31 @@ def letters(shape: tuple[int, int, int], number: int) -> list[Snapshot]:
     rng = np.random.default_rng(0)
     steps = np.arange(2000 + number)
     loss = 2.3 * np.exp(-steps / 500) + 0.1 * rng.random(steps.size)
-    curves = {"step": steps, "loss": loss, "device_updates": 90 * loss, "saturated": 0.01 * loss}
+    curves = {
+        "step": steps,
+        "time": 0.02 * steps,
+        "loss": loss,
+        "device_updates": 90 * loss,
+        "saturated": 0.01 * loss,
+        "clipped": 0.01 * loss[:, None] * rng.random(shape[0]),
+    }
+    count = np.arange(20 + number)
+    traffic = {"time": 2.0 * count, "bytes_out": 1e6 * count, "bytes_in": 3e6 * count}
+    traffic["retries"] = 0 * count
     found = []
     for k in range(number):
         current = rng.uniform(0.8e-6, 3.3e-6, shape).astype(np.float32)
         frame = Frame(k, float(k), k, 0.1, current, np.full(shape, k, np.uint32))
-        columns = {name: values[k : 2000 + k] for name, values in curves.items()}
         found.append(
             Snapshot(
-                "run", "running", kind="train", shape=shape, frames=k, frame=frame, steps=columns
+                "run",
+                "running",
+                kind="train",
+                shape=shape,
+                frames=k,
+                frame=frame,
+                steps={name: values[k : 2000 + k] for name, values in curves.items()},
+                link={name: values[: 20 + k] for name, values in traffic.items()},
             )
         )
     return found
@@ -160,33 +181,56 @@ def write_stamps(path: str, maps: int) -> None:
             time.sleep(0.1)
 
 
-def training(folder: Path, rounds: int = 3) -> Result:
-    """A LeNet training of 200 batches, with the window following in its own process, and without.
+def training(folder: Path, pairs: int = 20) -> Result:
+    """One training, followed by a window in another process and not, in turns of some seconds.
 
-    "window_cpu_percent" is what window and reader took of one processor meanwhile.
+    The run is the command's own; its batches are counted by the times in its file. A turn followed
+    is compared with the turn before, "slower" by wall time, and by the processor time that the
+    training took for a batch. "window_cpu_percent" is what window and reader took of one processor.
     """
-    times: dict[str, list[float]] = {"alone": [], "followed": []}
-    shares = []
-    for k in range(rounds):
-        for name, spent in times.items():
-            path = folder / f"{name}{k}.h5"
-            if name == "alone":
-                spent.append(_train(path))
-                continue
-            command = [sys.executable, "-m", "cimlab", "gui", str(path)]
-            follower = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    path = folder / "followed.h5"
+    plan = ("--station", "model:", "--epochs", "1", "--batches", "1000000")
+    command = [sys.executable, "-m", "cimlab", "train", "lenet", *plan, "--out", str(path)]
+    run = subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    while not path.exists():
+        time.sleep(0.1)
+    time.sleep(SETTLE)
+    turns, window_cpu = [], []
+    for k in range(2 * pairs):
+        follower = _window(path) if k % 2 else None
+        if follower is not None:
             time.sleep(6.0)
-            cpu, start = _cpu(follower.pid), time.perf_counter()
-            spent.append(_train(path))
-            shares.append((_cpu(follower.pid) - cpu) / (time.perf_counter() - start))
+        start, cpu, mine = time.time(), _cpu(run.pid), follower and _cpu(follower.pid)
+        time.sleep(TURN)
+        turns.append((start, time.time(), _cpu(run.pid) - cpu))
+        if follower is not None:
+            window_cpu.append((_cpu(follower.pid) - mine) / TURN)
             follower.terminate()
             follower.wait()
-    slower = np.median(np.divide(times["followed"], times["alone"])) - 1
+    ask(path, "stop")
+    run.wait()
+    with load(path) as reader:
+        times = reader.column("steps", "time") + reader.started
+    found = []
+    for start, end, cpu in turns:
+        batches = np.searchsorted(times, end) - np.searchsorted(times, start)
+        found.append(((end - start) / batches, cpu / batches))
+    alone, followed = np.array(found).reshape(-1, 2, 2).transpose(1, 0, 2)
+    slower = 100 * (np.median(followed / alone, axis=0) - 1)
     return {
-        "seconds": times,
-        "slower_percent": round(100 * float(slower), 2),
-        "window_cpu_percent": round(100 * float(np.median(shares)), 2),
+        "pairs": pairs,
+        "batch_ms": round(1e3 * float(np.median(alone[:, 0])), 2),
+        "slower_percent": round(float(slower[0]), 2),
+        "slower_cpu_percent": round(float(slower[1]), 2),
+        "window_cpu_percent": round(100 * float(np.median(window_cpu)), 2),
     }
+
+
+def _window(path: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "cimlab", "gui", str(path)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
 def _cpu(pid: int) -> float:
@@ -195,27 +239,6 @@ def _cpu(pid: int) -> float:
     tasks = Path(f"/proc/{pid}/task").iterdir()  # a child belongs to the thread that made it
     children = [child for task in tasks for child in (task / "children").read_text().split()]
     return ticks / os.sysconf("SC_CLK_TCK") + sum(_cpu(int(child)) for child in children)
-
-
-def _train(path: Path) -> float:
-    command = [
-        sys.executable,
-        "-m",
-        "cimlab",
-        "train",
-        "lenet",
-        "--station",
-        "model:",
-        "--epochs",
-        "1",
-        "--batches",
-        "200",
-        "--json",
-        "--out",
-        str(path),
-    ]
-    done = subprocess.run(command, capture_output=True, check=True, text=True)
-    return float(json.loads(done.stdout)["epochs"][0]["seconds"])
 
 
 def main() -> None:
@@ -231,7 +254,7 @@ def main() -> None:
     application = QApplication.instance() or QApplication([])
     application.setStyle("Fusion")
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps({name: parts[name](Path(folder)) for name in chosen}, indent=2))
+        print(json.dumps({name: parts[name](Path(folder)) for name in chosen}))
 
 
 if __name__ == "__main__":

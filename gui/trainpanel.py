@@ -13,7 +13,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from cimlab.gui.progress import column, describe, last, link_rates, listens
-from cimlab.gui.snapshot import Columns, Snapshot
+from cimlab.gui.snapshot import Columns, Snapshot, thin
 
 _TITLES = (
     "loss",
@@ -26,6 +26,7 @@ _TITLES = (
 _FIXED = 4  # plots that are always there; those of the link are where a link is
 _HEIGHT = 80  # of a plot, at least
 _TILES = 16  # tiles drawn one by one
+_POINTS = 250  # of each of them
 _BLUE, _ORANGE, _GREY, _RED = (31, 119, 180), (255, 127, 14), (128, 128, 128), (214, 39, 40)
 
 
@@ -64,7 +65,7 @@ class TrainPanel(QWidget):
         self._accuracy = accuracy.plot(pen=pg.mkPen(_BLUE, width=2), symbol="o", symbolSize=6)
         self._baseline = accuracy.plot(pen=pg.mkPen(_GREY, width=2, style=pg.QtCore.Qt.DashLine))
         self._updates = updates.plot(pen=pg.mkPen(_BLUE))
-        self._tiles = [clipped.plot(pen=pg.mkPen(_GREY)) for _ in range(_TILES)]
+        self._tiles = clipped.plot(pen=pg.mkPen(_GREY), connect="finite")
         self._clipped = clipped.plot(pen=pg.mkPen(_BLUE, width=2))
         self._link = link.plot(pen=pg.mkPen(_BLUE))
         self._repeats = repeats.plot(pen=pg.mkPen(_RED))
@@ -157,11 +158,7 @@ class TrainPanel(QWidget):
         self._accuracy.setData(epoch, 100 * column(epochs, "accuracy"))
         self._updates.setData(batch, column(steps, "device_updates"))
         self._clipped.setData(batch, 100 * column(steps, "saturated"))
-        shares = np.atleast_2d(column(steps, "clipped"))
-        used = np.flatnonzero(np.isfinite(shares).any(axis=0))[:_TILES]
-        for k, curve in enumerate(self._tiles):
-            tile = 100 * shares[:, used[k]] if k < used.size else np.empty(0)
-            curve.setData(batch if k < used.size else [], tile)
+        self._tiles.setData(*_each_tile(batch, 100 * np.atleast_2d(column(steps, "clipped"))))
         if not self._compared and snapshot.baseline:
             self._compare(snapshot.baseline)
         at, megabytes, again = link_rates(snapshot.link, steps)
@@ -194,6 +191,16 @@ class TrainPanel(QWidget):
         """Everything drawn in these plots, along x (0) or y (1)."""
         drawn = [item.getOriginalDataset()[axis] for p in plots for item in p.listDataItems()]
         return np.concatenate([np.empty(0), *(values for values in drawn if values is not None)])
+
+
+def _each_tile(
+    batch: NDArray[np.float64], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One line of all tiles' shares (rows, tiles), broken by NaN between tiles, and thinned."""
+    used = np.flatnonzero(np.isfinite(shares).any(axis=0))[:_TILES]
+    few = thin({"batch": batch, "shares": shares[:, used]}, _POINTS)
+    broken = np.pad(few["shares"], ((0, 1), (0, 0)), constant_values=np.nan)
+    return np.tile(np.append(few["batch"], np.nan), used.size), broken.T.ravel()
 
 
 def _fit(now: Sequence[float], set_range: Any, values: NDArray[np.float64]) -> None:

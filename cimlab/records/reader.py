@@ -29,8 +29,10 @@ _BEGINNING = 0.5  # seconds between a file's appearance and its opening by the w
 _WRITING = 0b101  # its flags while somebody writes, or after that writer was killed
 
 
-def open_reading(path: str | os.PathLike[str]) -> h5py.File:
-    """Open a run file, also while it is written; RecordError when it is missing or damaged."""
+def open_reading(
+    path: str | os.PathLike[str], kind: str = FORMAT, version: int = FORMAT_VERSION
+) -> h5py.File:
+    """Open a file of a kind, also while it is written; RecordError when missing or damaged."""
     give_up = time.monotonic() + _BEGINNING
     with _damage_told(path):
         while True:
@@ -51,9 +53,9 @@ def open_reading(path: str | os.PathLike[str]) -> h5py.File:
                 file.close()
             time.sleep(0.01)  # the writer has moved the file here, but not opened it yet
         attributes = dict(file.attrs)
-    if attributes.get("format") != FORMAT or attributes.get("format_version") != FORMAT_VERSION:
+    if attributes.get("format") != kind or attributes.get("format_version") != version:
         file.close()
-        raise RecordError(f"{path} is not a {FORMAT} file of version {FORMAT_VERSION}")
+        raise RecordError(f"{path} is not a {kind} file of version {version}")
     return file
 
 
@@ -95,7 +97,7 @@ class RunReader:
         origin: "measured" or "emulated".
         vmm: How VMMs were done: "analog", "emulated" or "none".
         identity: The array's make, model, serial number and firmware.
-        utc_start: When the run began, ISO 8601.
+        utc_start, started: When the run began: ISO 8601, and s since 1970.
         spec, station, plan, seeds: As in `writer.Header`, plain JSON data.
         sessions: Of every process that wrote: versions, git state, identity, start.
     """
@@ -118,6 +120,7 @@ class RunReader:
         self.vmm: str = attributes["vmm"]
         self.identity: str = attributes["identity"]
         self.utc_start: str = attributes["utc_start"]
+        self.started = float(attributes["started"])
         self.spec: dict[str, Any] = json.loads(attributes["spec"])
         self.station: dict[str, Any] = json.loads(attributes["station"])
         self.plan: dict[str, Any] = json.loads(attributes["plan"])
