@@ -9,6 +9,7 @@ The one module that knows which hardware there is; everything else gets a `CimAr
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import time
 from pathlib import Path
@@ -19,10 +20,11 @@ from cimlab.core.array import CimArray
 from cimlab.core.bench import BenchTable, MockBench
 from cimlab.core.errors import BoardError
 from cimlab.core.events import Sink
-from cimlab.core.guard import Guarded
+from cimlab.core.guard import Guarded, tighter
 from cimlab.core.station import (
     MockBoard,
     ModelArray,
+    ReplayedTrace,
     SerialBoard,
     Station,
     TcpBoard,
@@ -36,7 +38,7 @@ from cimlab.wire.host_session import LinkStatistics
 from cimlab.wire.status import Status
 
 _log = logging.getLogger(__name__)
-_Connection: TypeAlias = ModelArray | TcpBoard | SerialBoard | BenchTable
+_Connection: TypeAlias = ModelArray | TcpBoard | SerialBoard | BenchTable | ReplayedTrace
 _ASK_AGAIN = 1.0
 """Between two questions whether a board is free, s."""
 
@@ -62,9 +64,10 @@ class StationArray(Guarded):
         sink: Sink | None,
         process: EmulatedHardware | None,
     ) -> None:
-        counted = hardware.counters() if "counters" in hardware.spec.capabilities else None
-        self.ledger = Ledger(hardware.spec, counted)
-        tapped = Tapped(hardware, self.ledger, products=False)
+        seam = hardware if station.trace is None else _recorded(station, station.trace, hardware)
+        counted = seam.counters() if "counters" in seam.spec.capabilities else None
+        self.ledger = Ledger(seam.spec, counted)
+        tapped = Tapped(seam, self.ledger, products=False)
         if sink is not None:
             tapped = Tapped(tapped, sink)
         super().__init__(tapped, station.limits.limits())
@@ -84,6 +87,17 @@ class StationArray(Guarded):
         finally:
             if self._process is not None:
                 self._process.stop()
+
+
+def _recorded(station: Station, trace: str, hardware: CimArray) -> CimArray:
+    """The hardware with a link trace of all that happens from now on."""
+    # HDF5: not loaded where nothing is recorded
+    from cimlab.records.recording import Recording
+
+    limits = tighter(hardware.spec.limits, station.limits.limits())
+    seen = dataclasses.replace(hardware.spec, limits=limits)
+    settings = station.converters.over(hardware.converters)
+    return Recording(hardware, trace, seen, settings, station.text)
 
 
 def _hardware(connection: _Connection) -> CimArray:
@@ -110,6 +124,10 @@ def _hardware(connection: _Connection) -> CimArray:
             from cimlab.drivers.bench import open_bench
 
             return open_bench(connection)
+        case ReplayedTrace(file=file):
+            from cimlab.records.replay import Replay
+
+            return Replay(file)
 
 
 def _patiently(connection: _Connection, patience: float) -> CimArray:
@@ -140,6 +158,7 @@ def open_array(
         ConfigError: The station is wrong.
         LinkError: Nothing answers there.
         BoardError: The board is held by another host, still.
+        RecordError: A trace to replay is damaged, or one to write is there already.
     """
     if not isinstance(station, Station):
         station = load_station(station)
@@ -154,6 +173,7 @@ def open_array(
         hardware = _patiently(connection, patience)
         undo.callback(hardware.close)
         array = StationArray(station, hardware, sink, process)
+        undo.callback(array.close)
         settings = station.converters.over(array.converters)
         array.configure(settings)
         if isinstance(hardware, SocArray):

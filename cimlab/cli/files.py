@@ -44,7 +44,7 @@ def station_facts(station: Station, usable: Mask | None = None) -> dict[str, Any
 def _device_file(station: Station) -> dict[str, str]:
     """The text of the device file that a station names, if it names one."""
     connection = station.connection
-    named = getattr(connection, "device", None) or getattr(connection, "dut", "")
+    named = str(getattr(connection, "device", "") or getattr(connection, "dut", ""))
     if not named.endswith(".toml"):
         return {}
     file = Path(re.sub(r"^crossbar:\d+x\d+:", "", named))

@@ -2,6 +2,8 @@
 
 A station is a TOML file or a short form; the short form is also what a file's `connect` says:
 
+    trace = "session.h5"                    # optional; record every verb and its answer
+
     [array]
     connect = "tcp://192.168.1.20:5000"     # the one line that changes the hardware
 
@@ -15,7 +17,8 @@ A bench has [bench] instead of [array]; see `cimlab.core.bench`.
 
 Short forms: `model:`, `model:?tiles=4&seed=3`, `model:device.toml?seed=3`, `mock:?transport=pty`,
 `tcp://host:port?token=...`, `serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`,
-`bench:?dut=crossbar:8x8:brram&instruments=keithley2450,keysight81160a,keysightb2200`.
+`bench:?dut=crossbar:8x8:brram&instruments=keithley2450,keysight81160a,keysightb2200`, and
+`replay:session.h5`. Each takes `trace=session.h5`, too, and records a link trace.
 `cimlab.rig` turns a Station into hardware.
 """
 
@@ -84,13 +87,23 @@ class SerialBoard(Data):
     baud: int = Field(default=DEFAULT_BAUD, ge=300)
 
 
-Connection: TypeAlias = ModelArray | MockBoard | TcpBoard | SerialBoard | MockBench | BenchTable
+class ReplayedTrace(Data):
+    """`replay:trace.h5` - a recorded session: answers what was measured, refuses all else."""
+
+    kind: Literal["replay"] = "replay"
+    file: str = Field(min_length=1, description="link trace, as `trace` made it")
+
+
+Connection: TypeAlias = (
+    ModelArray | MockBoard | TcpBoard | SerialBoard | MockBench | BenchTable | ReplayedTrace
+)
 _SCHEMES: dict[str, type[Connection]] = {
     "model": ModelArray,
     "mock": MockBoard,
     "tcp": TcpBoard,
     "serial": SerialBoard,
     "bench": MockBench,
+    "replay": ReplayedTrace,
 }
 
 
@@ -101,6 +114,7 @@ class _ArrayTable(Table):
 
 
 class _File(Data):
+    trace: str | None = None
     array: _ArrayTable | None = None
     bench: BenchTable | None = None
 
@@ -113,12 +127,14 @@ class Station(Data):
         limits: Refused beyond, together with the array's own; a bench has its own in its table.
         converters: To be applied on connection.
         text: What was given, for the records, without the token.
+        trace: File to record every verb in, with its answer; None for none.
     """
 
     connection: Connection
     limits: LimitsTable = LimitsTable()
     converters: ConvertersTable = ConvertersTable()
     text: str
+    trace: str | None = None
 
 
 def load_station(text_or_path: str | Path) -> Station:
@@ -129,7 +145,8 @@ def load_station(text_or_path: str | Path) -> Station:
     """
     text = str(text_or_path)
     if re.match(r"[a-z]{3,}:", text):  # one letter and a colon is a Windows drive
-        return Station(connection=_connection(text), text=_public(text))
+        connection, trace = _connection(text)
+        return Station(connection=connection, text=_public(text), trace=trace)
     try:
         source = Path(text).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -157,11 +174,13 @@ def parse_station(source: str, name: str) -> Station:
         raise ConfigError(explain(error, _File, f"{name}:", lines)) from error
     array, bench = file.array, file.bench
     if array is None and bench is not None:
-        return Station(connection=bench, converters=bench.converters, text=_public(source))
+        return Station(
+            connection=bench, converters=bench.converters, text=_public(source), trace=file.trace
+        )
     if array is None or bench is not None:
         raise ConfigError(f"{name}: a station has either an [array] or a [bench]")
     try:
-        connection = _connection(array.connect)
+        connection, trace = _connection(array.connect)
     except ConfigError as error:
         line = lines.get(("array", "connect"), lines.get(("array",), 1))  # or in an inline table
         raise ConfigError(f"{name}:{line}: {error}") from error
@@ -170,21 +189,25 @@ def parse_station(source: str, name: str) -> Station:
         limits=array.limits,
         converters=array.converters,
         text=_public(source),
+        trace=trace if file.trace is None else file.trace,
     )
 
 
-def _connection(short: str) -> Connection:
-    """A short form as data."""
+def _connection(short: str) -> tuple[Connection, str | None]:
+    """A short form as data, and the trace that it wants."""
     url = urlsplit(short)
     if url.scheme not in _SCHEMES:
         raise ConfigError(f"unknown station {short!r}" + nearest(url.scheme, _SCHEMES, ":"))
     kind = _SCHEMES[url.scheme]
     try:
         options: dict[str, Any] = dict(parse_qsl(url.query, True, strict_parsing=bool(url.query)))
+        trace = options.pop("trace", None)
         if kind is TcpBoard:
             options |= {"host": url.hostname or "", "port": url.port}
         elif kind is SerialBoard:
             options |= {"port": url.netloc + url.path}
+        elif kind is ReplayedTrace:
+            options |= {"file": url.netloc + url.path}
         elif issubclass(kind, _Simulated) and _is_file(url) and "device" not in options:
             options["device"] = url.path
         elif url.netloc or url.path:
@@ -193,7 +216,7 @@ def _connection(short: str) -> Connection:
     except ValueError as error:
         raise ConfigError(f"cannot understand the station {_public(short)!r}: {error}") from error
     try:
-        return kind.model_validate(options)
+        return kind.model_validate(options), trace
     except ValidationError as error:
         raise ConfigError(explain(error, kind, f"{_public(short)}:", {})) from error
 

@@ -50,3 +50,18 @@ def test_a_baseline_without_an_epoch_is_refused_before_anything_is_done(tmp_path
     with pytest.raises(RecordError, match="nothing.h5"):
         training.start_run(Recipe(**PLAN), "model:", tmp_path / "run.h5", tmp_path / "nothing.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recorded_training_is_replayed_with_the_same_losses(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.h5"
+    few = Recipe(epochs=1, batches=3)
+    training.start_run(few, f"mock:?trace={trace}", tmp_path / "first.h5")
+    training.start_run(few, f"replay:{trace}", tmp_path / "second.h5")
+    losses = []
+    for name, identity in (("first", "cimlab emulated"), ("second", "replay of cimlab emulated")):
+        with records.load(tmp_path / f"{name}.h5") as run:
+            assert run.identity.startswith(identity)
+            assert run.origin == "emulated"
+            losses.append(run.column("steps", "loss"))
+    assert losses[0].size == 3
+    assert losses[0].tobytes() == losses[1].tobytes()
