@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cimlab.core.errors import (
     CimError,
@@ -102,6 +105,17 @@ class Instrument:
     ) -> None:
         self.close()
 
+    @contextlib.contextmanager
+    def ending(self, action: Callable[[], None]) -> Iterator[None]:
+        """Do something at the end, whatever happens inside; the first error is the one to tell."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(CimError):
+                action()
+            raise
+        action()
+
     def query(self, message: str) -> str:
         """Send a query and wait for its answer; see queries."""
         return self.queries([message], 1)[0]
@@ -114,11 +128,13 @@ class Instrument:
             LinkTimeout: An answer is missing.
         """
         with self._lock:
-            if self._owed:
-                self._catch_up()
-            self._owed = True
-            for message in messages:
-                self._link.write(message)
+            try:
+                if self._owed:
+                    self._catch_up()
+            finally:  # an instrument that is deaf to us may still turn its output off
+                self._owed = True
+                for message in messages:
+                    self._link.write(message)
             try:
                 answers = [self._link.read() for _ in range(count)]
             except LinkTimeout:
@@ -143,9 +159,10 @@ class Instrument:
         """Drop answers that an interrupted query (Ctrl-C, a timeout) left on the way."""
         self._link.write(self.identify)
         for _ in range(LATE):
-            if self._link.read().strip() == self.identity:
-                self._owed = False
-                return
+            with contextlib.suppress(LinkProtocol):  # what is late may be garbled too
+                if self._link.read().strip() == self.identity:
+                    self._owed = False
+                    return
         raise LinkProtocol(f"{self.identity} does not say who it is any more")
 
     def send(self, *messages: str) -> None:
@@ -199,3 +216,10 @@ class Instrument:
             return [float(text) for text in answer.split(",")]
         except ValueError:
             raise InstrumentError(message, answer) from None
+
+    def table(self, message: str, rows: int, columns: int) -> NDArray[np.float64]:
+        """Ask for a table of numbers, row by row; InstrumentError when the answer is another."""
+        values = self.numbers(message)
+        if len(values) != rows * columns:
+            raise InstrumentError(message, f"{len(values)} numbers instead of {rows} x {columns}")
+        return np.array(values).reshape(rows, columns)

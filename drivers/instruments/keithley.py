@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.errors import ConfigError, InstrumentError, LimitError
+from cimlab.core.errors import ConfigError, LimitError
 from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.roles import Samples
 from cimlab.drivers.instruments.settings import Choice, Number, Switch
@@ -78,18 +78,17 @@ class Keithley2450(Instrument):
     def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
         """See SourceMeter; the device stays at each level until it has been measured too."""
         _check_sweep(v, 210.0, dwell)
-        with self.settings():
-            self.current_limit = i_comp
-            self.send(
-                *_list_commands("SOUR:LIST:VOLT", v),
-                "SENS:COUN 1",
-                f"SOUR:SWE:VOLT:LIST 1, {dwell:.9g}, 1, OFF, 'defbuffer1'",
-                "INIT",
-                "*WAI",
-            )
-        samples = self._fetch(v.size)
-        self.off()
-        return samples
+        with self.ending(self.off):
+            with self.settings():
+                self.current_limit = i_comp
+                self.send(
+                    *_list_commands("SOUR:LIST:VOLT", v),
+                    "SENS:COUN 1",
+                    f"SOUR:SWE:VOLT:LIST 1, {dwell:.9g}, 1, OFF, 'defbuffer1'",
+                    "INIT",
+                    "*WAI",
+                )
+            return self._fetch(v.size)
 
     def off(self) -> None:
         """Output off."""
@@ -97,11 +96,8 @@ class Keithley2450(Instrument):
 
     def _fetch(self, count: int) -> Samples:
         """Read buffered currents with their source values."""
-        table = np.array(
-            self.numbers(f"TRAC:DATA? 1, {count}, 'defbuffer1', SOUR, READ, SOURSTAT")
-        ).reshape(-1, 3)
-        if table.shape[0] != count:
-            raise InstrumentError("TRAC:DATA?", f"{table.shape[0]} readings instead of {count}")
+        query = f"TRAC:DATA? 1, {count}, 'defbuffer1', SOUR, READ, SOURSTAT"
+        table = self.table(query, count, 3)
         return Samples(table[:, 0], table[:, 1], table[:, 2].astype(int) & LIMITED != 0)
 
 
@@ -158,29 +154,29 @@ class Keithley2400(Instrument):
     def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
         """See SourceMeter; at most 2500 points."""
         _check_sweep(v, 210.0, dwell)
-        with self.settings():
-            self.compliance = i_comp
-            self.delay = dwell
-            self.trigger_count = v.size
-            self.send(*_list_commands("SOUR:LIST:VOLT", v))
-            self.voltage_mode = "list"
-            self.output = True
-        try:
-            return self._read(v.size)
-        finally:
+        with self.ending(self._idle):
             with self.settings():
-                self.off()
-                self.voltage_mode = "fixed"
-                self.send("SOUR:DEL:AUTO 1")
+                self.compliance = i_comp
+                self.delay = dwell
+                self.trigger_count = v.size
+                self.send(*_list_commands("SOUR:LIST:VOLT", v))
+                self.voltage_mode = "list"
+                self.output = True
+            return self._read(v.size)
+
+    def _idle(self) -> None:
+        """After a sweep: off, and sourcing one level again."""
+        with self.settings():
+            self.off()
+            self.voltage_mode = "fixed"
+            self.send("SOUR:DEL:AUTO 1")
 
     def off(self) -> None:
         """Output off."""
         self.output = False
 
     def _read(self, count: int) -> Samples:
-        table = np.array(self.numbers("READ?")).reshape(-1, 3)
-        if table.shape[0] != count:
-            raise InstrumentError("READ?", f"{table.shape[0]} readings instead of {count}")
+        table = self.table("READ?", count, 3)
         return Samples(table[:, 0], table[:, 1], table[:, 2].astype(int) & COMPLIANCE != 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.errors import InstrumentError, LimitError
+from cimlab.core.errors import LimitError
 from cimlab.drivers.instruments.roles import Samples
 from cimlab.drivers.instruments.settings import Setting
 from cimlab.drivers.instruments.tsp import TspInstrument
@@ -93,7 +93,7 @@ class Keithley2600B(TspInstrument):
         """See SourceMeter: the levels are uploaded, a loop on the instrument does the rest."""
         if v.ndim != 1 or not v.size or not np.abs(v).max() <= V_MAX:
             raise LimitError(f"a sweep has levels within {V_MAX:g} V in one dimension")
-        with self.settings():
+        with self.ending(self.off), self.settings():
             self.current_limit = i_comp
             self.send("cimlab_v = {}", "smua.nvbuffer1.clear()", "smua.measure.count = 1")
             for start in range(0, v.size, LIST_MAX):
@@ -105,7 +105,6 @@ class Keithley2600B(TspInstrument):
                 "for _, x in ipairs(cimlab_v) do smua.source.levelv = x "
                 f"delay({dwell:.9g}) smua.measure.i(smua.nvbuffer1) end"
             )
-            self.off()
         return self._fetch(v.size)
 
     def off(self) -> None:
@@ -114,7 +113,5 @@ class Keithley2600B(TspInstrument):
 
     def _fetch(self, count: int) -> Samples:
         columns = ", ".join(f"smua.nvbuffer1.{c}" for c in ("sourcevalues", "readings", "statuses"))
-        table = np.array(self.numbers(f"printbuffer(1, {count}, {columns})")).reshape(-1, 3)
-        if table.shape[0] != count:
-            raise InstrumentError("printbuffer", f"{table.shape[0]} readings instead of {count}")
+        table = self.table(f"printbuffer(1, {count}, {columns})", count, 3)
         return Samples(table[:, 0], table[:, 1], table[:, 2].astype(int) & COMPLIANCE != 0)

@@ -109,7 +109,7 @@ class Keithley4200(Kxci):
         if v.size > POINTS_MAX or not 0 <= dwell <= DWELL_MAX:
             raise LimitError(f"a sweep has up to {POINTS_MAX} points of up to {DWELL_MAX} s")
         levels = ",".join(f"{level:.7g}" for level in v)
-        try:
+        with self.ending(self.off), self.ending(self._stop):
             self.send(
                 "DE",
                 "CH1,'V1','I1',1,1",
@@ -128,16 +128,15 @@ class Keithley4200(Kxci):
             self.wait("SP", (0, 1), "ME1", 60 + v.size * (dwell + 1))
             volts, _ = self._column("V1", v.size)
             current, limited = self._column("I1", v.size)
-        except BaseException:
-            self.send("MD", "ME4")  # stop, whatever the page
-            raise
-        finally:
-            self.off()
         return Samples(volts, current, limited)
 
     def off(self) -> None:
         """SMU disabled, in user mode."""
         self.send("US;DV1")
+
+    def _stop(self) -> None:
+        """No sweep goes on after this."""
+        self.send("MD", "ME4")
 
     def _column(self, name: str, count: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """A column of readings and where the compliance was in force."""

@@ -138,15 +138,13 @@ class Keithley4200Pmu(Kxci):
         numbers = {pulse: n for n, pulse in enumerate(dict.fromkeys(p for p, _ in course), 1)}
         listed = ",".join(f"{numbers[pulse]},{loops}" for pulse, loops in course)
         seconds = sum(pulse.seconds * loops for pulse, loops in course)
-        try:
+        with self.ending(self.off):
             self._start()
             for pulse, n in numbers.items():
                 self.send(*_upload(n, pulse))
             self.send(f":PMU:SARB:WFM:SEQ:LIST 1,{listed}", ":PMU:OUTPUT:STATE 1,1", ":PMU:EXECUTE")
             self.wait(":PMU:TEST:STATUS?", (0,), ":PMU:EXECUTE", seconds + PATIENCE)
             return self._rows(sum(pulse.readings * loops for pulse, loops in course))
-        finally:
-            self.off()
 
     def _rows(self, count: int) -> NDArray[np.float64]:
         """So many rows of voltage and current."""

@@ -11,7 +11,7 @@ import math
 import time
 from typing import ClassVar
 
-from cimlab.core.errors import LimitError
+from cimlab.core.errors import InstrumentError, LimitError
 from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.settings import Choice, Number, Setting, Switch
 
@@ -86,18 +86,17 @@ class _Pulser(Instrument):
                 f"count 1 .. {self.count_max}"
             )
         period = max(2 * width, self.period_min)
-        with self.settings():
-            self.polarity = "normal" if v > 0 else "inverted"
-            self._set_levels(max(v, 0.0), min(v, 0.0))
-            self._set_times(period, width)
-            self.count = count
-            self.output = True
-            self.send("*TRG")
-        try:
-            self.query("*OPC?")
+        with self.ending(self.off):
+            with self.settings():
+                self.polarity = "normal" if v > 0 else "inverted"
+                self._set_levels(max(v, 0.0), min(v, 0.0))
+                self._set_times(period, width)
+                self.count = count
+                self.output = True
+                self.send("*TRG")
+            if (answer := self.query("*OPC?").strip()) != "1":
+                raise InstrumentError("*OPC?", answer)
             time.sleep(count * period)  # *OPC? need not wait for a burst
-        finally:
-            self.off()
 
     def off(self) -> None:
         """Output off: the line floats."""

@@ -37,7 +37,6 @@ class _Module(Instrument):
     """A module of the mainframe."""
 
     model = r"B1500A"
-    end: ClassVar[str] = "\r\n"
     error_query: ClassVar[str] = "ERRX?"
     kinds: ClassVar[tuple[str, ...]]
     """Models of the module."""
@@ -87,11 +86,9 @@ class KeysightB1500(_Module):
             raise LimitError(f"dwell {dwell:g} s is outside 0 .. {DWELL_MAX} s")
         wait = [f"PA {dwell:.4f}"] if dwell >= 1e-4 else []
         points = [[self._force(x, i_comp), *wait, f"TI {self._channel},0"] for x in v]
-        try:
+        with self.ending(self.off):
             self._connect()
             return self._samples(v, points)
-        finally:
-            self.off()
 
     def off(self) -> None:
         """Output relay open."""
@@ -112,7 +109,7 @@ class KeysightB1500(_Module):
         answers: list[str] = []
         for start in range(0, len(points), BUFFER):
             part = points[start : start + BUFFER]
-            answers += self.queries(_lines(part), len(part))
+            answers += [text.strip() for text in self.queries(_lines(part), len(part))]
         current, limited = np.empty(v.size), np.empty(v.size, np.bool_)
         for k, answer in enumerate(answers):
             # status letter, channel letter, quantity, value; T: another SMU is in compliance
@@ -158,7 +155,7 @@ class KeysightB1500Spgu(_Module):
                 f"count 1 .. {COUNT_MAX}"
             )
         n = self._channel
-        try:
+        with self.ending(self.off):
             self.send(
                 f"SPRM 1,{count}",
                 f"SPPER {period:.9g}",
@@ -169,8 +166,6 @@ class KeysightB1500Spgu(_Module):
                 "SRP",
             )
             self._wait(count * period)
-        finally:
-            self.off()
 
     def off(self) -> None:
         """Pulses stop, output switch open."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pyvisa
 from pyvisa.constants import StatusCode
 
-from cimlab.core.errors import ConfigError, LinkClosed, LinkTimeout
+from cimlab.core.errors import ConfigError, LinkClosed, LinkProtocol, LinkTimeout
 
 TIMEOUT = 10.0
 """Wait for an answer, s; long enough for a sweep of a thousand points."""
@@ -64,7 +64,10 @@ class VisaLink:
     def read(self) -> str:
         """See Link."""
         with self._translated():
-            return str(self._resource.read())
+            try:
+                return str(self._resource.read())
+            except UnicodeDecodeError as error:
+                raise LinkProtocol(f"{self.name} sent bytes that are no text: {error}") from error
 
     def close(self) -> None:
         """See Link."""

@@ -116,6 +116,7 @@ class Partly:
 
 
 def simulator(file, resource, end):
+    end = "\r\n" if "b1500" in file else end  # the file insists
     return VisaLink(resource, visa=f"{SIMS / file}@sim", end=end, timeout=0.02)
 
 

@@ -161,6 +161,7 @@ def test_2600b_datasheet():
             "delay(0.01) smua.measure.i(smua.nvbuffer1) end",
             None,
         ),
+        ok,
         ("smua.source.output=0", None),
         ok,
         (fetch, "0.5, 5e-5, 0, -0.5, -5e-5, 0"),

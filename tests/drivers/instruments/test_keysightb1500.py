@@ -114,7 +114,7 @@ def test_an_error_in_mid_sweep_is_named_and_the_output_goes_off():
     bench = Bench(dut(f"resistor:{OHM}"))
     emulator = Emulator(bench)
     with BenchServer(bench, {NAME: emulator}) as server:
-        smu = KeysightB1500(VisaLink(server.resources[NAME], end="\r\n", timeout=0.3))
+        smu = KeysightB1500(VisaLink(server.resources[NAME], timeout=0.3))
         with pytest.raises(InstrumentError, match="123.*Compliance"):
             smu.sweep(np.array([0.1, 50.0]), 0.05)  # 50 mA up to 40 V, 20 mA beyond
         assert not emulator._smus[1].smu.on
@@ -127,7 +127,7 @@ def test_a_dead_instrument_is_a_timeout():
     bench = Bench(dut("open"))
     emulator = Emulator(bench)
     with BenchServer(bench, {NAME: emulator}) as server:
-        smu = KeysightB1500(VisaLink(server.resources[NAME], end="\r\n", timeout=0.1))
+        smu = KeysightB1500(VisaLink(server.resources[NAME], timeout=0.1))
         smu.apply(0.1, 1e-3)
         emulator.handle = lambda message: b""
         with pytest.raises(LinkTimeout):
