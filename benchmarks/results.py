@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-from rows import bench, gui, lenet, reliability, scale
+from rows import bench, gui, instruments, lenet, reliability, scale
 from rows.row import Figures, Row
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -30,6 +30,7 @@ STORE = DOCS / "results.json"
 ROWS: dict[str, Row] = {
     **lenet.ROWS,
     **bench.ROWS,
+    **instruments.ROWS,
     **gui.ROWS,
     **scale.ROWS,
     **reliability.ROWS,
