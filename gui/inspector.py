@@ -64,6 +64,7 @@ class Inspector(QWidget):
         self.log.toggled.connect(self.redraw)
         self._cells: NDArray[np.int64] | None = None
         self._snapshot = Snapshot("")
+        self._looks = ("", "", False)
 
     def inspect(self, cells: NDArray[np.int64] | None) -> None:
         """Look at these cells, (n,) addresses."""
@@ -76,18 +77,16 @@ class Inspector(QWidget):
         new = (before.kind, before.source) != (snapshot.kind, snapshot.source)
         if snapshot.kind and (new or (snapshot.kind in _FIRST and before.trail is None)):
             self.choice.setCurrentText(_first_view(snapshot))
-        if before.frame is not snapshot.frame or before.trail is not snapshot.trail:
+        nothing = self._cells is None and before.trail is None and snapshot.trail is None
+        same = before.frame is snapshot.frame and before.trail is snapshot.trail
+        if not (nothing or same):
             self.redraw()
 
     def redraw(self) -> None:
         """Draw the chosen view."""
         self.plot.clear()
         choice = self.choice.currentText()
-        self.log.setEnabled(choice not in ("histogram", "cumulative"))
-        self.plot.setLogMode(False, self.log.isChecked() and self.log.isEnabled())
-        bottom, left = _PLOTS[choice]
-        self.plot.setLabel("bottom", bottom)
-        self.plot.setLabel("left", left)
+        self._label(choice)
         cells, frame, trail = self._cells, self._snapshot.frame, self._snapshot.trail
         if frame is None or (cells is not None and cells[-1] >= frame.current.size):
             self.title.setText(_NOTHING)
@@ -105,6 +104,15 @@ class Inspector(QWidget):
             self.title.setText(_describe(cells, frame, _conductances(frame, cells)))
         elif trail is not None:
             self.title.setText(f"the first {trail.cells.size} cells of the sweep; {_NOTHING}")
+
+    def _label(self, choice: str) -> None:
+        self.log.setEnabled(choice not in ("histogram", "cumulative"))
+        looks = (*_PLOTS[choice], self.log.isChecked() and self.log.isEnabled())
+        if looks != self._looks:  # axes that are labelled anew are painted anew
+            self._looks = looks
+            self.plot.setLabel("bottom", looks[0])
+            self.plot.setLabel("left", looks[1])
+            self.plot.setLogMode(False, looks[2])
 
     def _history(self, trail: Trail, choice: str) -> None:
         current = 1e6 * trail.current
