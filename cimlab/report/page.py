@@ -103,11 +103,14 @@ def crowd(
         axes.lines[-1].set(color=middle, linewidth=1.4, alpha=1.0, label=f"{name}one cell")
 
 
-def histogram(axes: Axes, values: Values, what: str, bins: int = 40) -> None:
-    """A histogram of the numbers among the values."""
+def histogram(axes: Axes, values: Values, what: str, bins: int = 40) -> float:
+    """A histogram of the numbers among the values, in at most so many bins; their width."""
     known = values[np.isfinite(values)]
-    axes.hist(known, bins=bins, color=CELLS, edgecolor="white", linewidth=0.3)
+    few = int(np.clip(2 * np.sqrt(known.size), 5, bins))
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    _, edges, _ = axes.hist(known, bins=few, color=CELLS, edgecolor="white", linewidth=0.3)
     axes.set(xlabel=what, ylabel=f"count, n = {known.size:,}")
+    return float(edges[1] - edges[0])
 
 
 def shares(axes: Axes, values: Values, name: str, colour: str, of: int | None = None) -> None:

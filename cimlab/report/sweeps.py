@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 Pages = list[tuple[str, "Figure"]]
 
-_BINS = 80
-
 
 def iv(run: RunReader) -> Pages:
     """Current over voltage, linear and logarithmic."""
@@ -53,7 +51,8 @@ def iv(run: RunReader) -> Pages:
     figure = page(run, f"I-V curve, {series.cells.size:,} cells")
     linear, log = figure.subplots(1, 2)
     few = chosen(series.cells.size)
-    for axes, y in ((linear, amperes), (log, np.abs(amperes))):
+    some = np.where((v == 0) & (series.v_read[keep] == 0), np.nan, np.abs(amperes))
+    for axes, y in ((linear, amperes), (log, some)):
         axes.plot(v[:, few], y[:, few], color=CELLS, linewidth=0.7, alpha=0.6, rasterized=True)
         axes.plot(quantile(v, 0.5), quantile(y, 0.5), color=MEDIAN, linewidth=1.6, label="median")
         axes.set(xlabel=across, ylabel=f"{what} ({unit})")
@@ -221,8 +220,8 @@ def noise(run: RunReader) -> Pages:
         grid["trace"].set(
             xlabel="read number",
             ylabel=f"current ({unit})",
-            title=f"cell {place(run, int(cells[worst]))}, the most telegraphic: successive reads correlate by "
-            f"{memory[worst]:.2f}",
+            title=f"cell {place(run, int(cells[worst]))}, the most telegraphic: "
+            f"successive reads correlate by {memory[worst]:.2f}",
         )
     finish(*grid.values())
     return [("noise", figure)]
@@ -232,12 +231,12 @@ def _deviations(axes: Axes, rest: Values) -> None:
     """Histogram of all deviations, (reads, cells) A, and the normal one of their sigma."""
     factor, unit = scale(rest, "A")
     flat = factor * rest.ravel()
-    histogram(axes, flat, f"current minus the cell's mean ({unit})", _BINS)
+    width = histogram(axes, flat, f"current minus the cell's mean ({unit})", 80)
     if not flat.size or not flat.any():
         return
     # each cell's mean took a degree of freedom
     sigma = float(np.sqrt((flat**2).mean() * len(rest) / (len(rest) - 1)))
     x = np.linspace(flat.min(), flat.max(), 200)
-    height = flat.size * (flat.max() - flat.min()) / _BINS / (sigma * np.sqrt(2 * np.pi))
+    height = flat.size * width / (sigma * np.sqrt(2 * np.pi))
     y = height * np.exp(-0.5 * (x / sigma) ** 2)
     axes.plot(x, y, color=SET, linewidth=1.2, label=f"normal, sigma {sigma:.4g} {unit}")
