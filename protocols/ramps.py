@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -66,7 +67,7 @@ class RampPlan(Plan):
 
     def settings(self) -> dict[str, float]:
         """What an on-board job needs to do the same: every number of the plan."""
-        return {name: float(x) for name, x in self.model_dump(exclude={"on_board"}).items()}
+        return {name: float(getattr(self, name)) for name in _numbers(type(self))}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, float]) -> Self:
@@ -106,6 +107,11 @@ class RampPlan(Plan):
     def within(self, v: Floats) -> Mask:
         """True where v is not beyond the end of its ramp."""
         return (v <= self.set_stop + ROUNDING) & (v >= -self.reset_stop - ROUNDING)
+
+
+@cache
+def _numbers(kind: type[RampPlan]) -> tuple[str, ...]:
+    return tuple(name for name in kind.model_fields if name != "on_board")
 
 
 def ramps(array: CimArray, plan: RampPlan, cells: Addresses, target: Floats) -> Steps[JobResult]:

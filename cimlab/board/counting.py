@@ -61,6 +61,8 @@ class CountingHal:
         self._gate = 0
         self._grounded = True
         self._float_hal = hal if isinstance(hal, FloatHal) else None
+        # the last job that was found harmless, and by which limits
+        self._passed: tuple[str, dict[str, float], Limits, float] | None = None
 
     @property
     def info(self) -> HalInfo:
@@ -150,18 +152,10 @@ class CountingHal:
     ) -> JobResult:
         """See JobHal; the ends of the ramps are held to the limits before the first pulse."""
         self._check_cells(cells)
-        info = self._info
-        try:
-            ends = np.array([settings["set_stop"], -settings["reset_stop"]])
-            width, v_read = settings["width"], settings["v_read"]
-            averages = int(settings["averages"])
-        except KeyError as error:
-            raise ConfigError(f"job {name} needs the setting {error}") from error
-        once = np.ones(2, np.uint16)
-        self.check_pulse(
-            scaling.pulse_codes(ends, info.v_pulse), scaling.ticks(width, info.tick), once
-        )
-        self.check_read(int(scaling.dac_codes(v_read, self._v_read, info.dac_bits)), averages)
+        asked = (name, dict(settings), self.limits, self._v_read)
+        if asked != self._passed:
+            self._check_job(name, settings)
+            self._passed = asked
         self._power()
         done = cast(JobHal, self._hal).run_job(name, settings, cells, target)
         self._counts[cells] += done.pulses.astype(np.uint32)
@@ -174,6 +168,20 @@ class CountingHal:
         if not 0 <= seconds < np.inf:
             raise LimitError(f"cells cannot rest for {seconds} s")
         cast(RestingHal, self._hal).relax(seconds)
+
+    def _check_job(self, name: str, settings: Mapping[str, float]) -> None:
+        info = self._info
+        try:
+            ends = np.array([settings["set_stop"], -settings["reset_stop"]])
+            width, v_read = settings["width"], settings["v_read"]
+            averages = int(settings["averages"])
+        except KeyError as error:
+            raise ConfigError(f"job {name} needs the setting {error}") from error
+        once = np.ones(2, np.uint16)
+        self.check_pulse(
+            scaling.pulse_codes(ends, info.v_pulse), scaling.ticks(width, info.tick), once
+        )
+        self.check_read(int(scaling.dac_codes(v_read, self._v_read, info.dac_bits)), averages)
 
     def check_read(self, code: int, averages: int) -> None:
         """Refuse a read beyond the limits with LimitError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from cimlab.core.array import Floats, Mask
@@ -51,18 +52,34 @@ def rewritten_pair(
     Returns:
         Target currents (2, n) A, and True for the cells to be programmed.
     """
-    wanted = np.clip(difference, -window.span, window.span)
-    # row 0: the plus cell if it moves alone; row 1: the minus cell
-    alone = np.stack([believed[1] + wanted, believed[0] - wanted])
-    moves = (alone >= window.low) & (alone <= window.high) & ~stuck
-    moves[0] &= ~moves[1] | (alone[0] + believed[1] <= alone[1] + believed[0])
-    moves[1] &= ~moves[0]
-    neither = ~(moves[0] | moves[1])
-    target = np.where(moves, alone, believed)
-    if neither.any():
-        free = neither & ~stuck
-        reach = np.clip(alone, window.low, window.high)
-        both = free[0] & free[1]
-        target = np.where(free, np.where(both, fresh_pair(wanted, window), reach), target)
-        moves |= free
+    target, moves = np.empty(believed.shape), np.empty(believed.shape, np.bool_)
+    _rewrite(believed, difference, stuck, window.low, window.high, target, moves)
     return target, moves
+
+
+@numba.njit(cache=True, nogil=True)
+def rewritten(plus, minus, difference, stuck_plus, stuck_minus, low, high):  # type: ignore[no-untyped-def]
+    """`rewritten_pair` for one pair: new plus and minus, and whether each is programmed."""
+    wanted = min(max(difference, low - high), high - low)
+    plus_alone, minus_alone = minus + wanted, plus - wanted
+    plus_can = low <= plus_alone <= high and not stuck_plus
+    minus_can = low <= minus_alone <= high and not stuck_minus
+    if plus_can and (not minus_can or plus_alone + minus <= minus_alone + plus):
+        return plus_alone, minus, True, False
+    if minus_can:
+        return plus, minus_alone, False, True
+    if not (stuck_plus or stuck_minus):
+        return low + max(wanted, 0.0), low + max(-wanted, 0.0), True, True
+    if not stuck_plus:
+        plus = min(max(plus_alone, low), high)
+    if not stuck_minus:
+        minus = min(max(minus_alone, low), high)
+    return plus, minus, not stuck_plus, not stuck_minus
+
+
+@numba.njit(cache=True, nogil=True)
+def _rewrite(believed, difference, stuck, low, high, target, moves):  # type: ignore[no-untyped-def]
+    for i in range(difference.size):
+        target[0, i], target[1, i], moves[0, i], moves[1, i] = rewritten(
+            believed[0, i], believed[1, i], difference[i], stuck[0, i], stuck[1, i], low, high
+        )

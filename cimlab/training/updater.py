@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from cimlab.core.array import Addresses, Floats
-from cimlab.nn import ChipLayer, DeviceWindow, fresh_pair, rewritten_pair
+from cimlab.nn import ChipLayer, DeviceWindow, fresh_pair
 
+from .accumulate import accumulate, settle, to_write
 from .checkpoint import Arrays
 from .writing import Writer
 
@@ -57,20 +58,6 @@ class Trigger:
 
     threshold: float
     remainder: Literal["keep", "discard"]
-
-    def requests(self, accumulated: Floats, limit: Floats) -> Floats:
-        """Changes to write now (n,); 0 where there is nothing to write.
-
-        Args:
-            accumulated: Wanted changes, (n,) weight units.
-            limit: Weight range of each weight, (n,) weight units.
-        """
-        least = self.threshold * limit
-        passed = np.abs(accumulated) > least
-        change = np.where(passed, accumulated, 0.0)
-        if self.remainder == "keep" and self.threshold:
-            change = np.trunc(change / least) * least
-        return change
 
 
 class MixedPrecision:
@@ -124,6 +111,7 @@ class MixedPrecision:
         self.target = np.full(self.cells.shape, np.nan)
         self.stuck = np.zeros(self.cells.shape, np.bool_)
         self.accumulated = np.zeros(flat.numel())
+        self._hit, self._change = np.empty(flat.numel(), np.int64), np.empty(flat.numel())
 
     @property
     def size(self) -> int:
@@ -178,29 +166,24 @@ class MixedPrecision:
     def step(self) -> Update:
         """One optimiser step on the accumulators, and the writing that it triggers."""
         self.optimizer.step()
-        wanted = self._master + self.accumulated + (self._weights - self._master)
-        self.accumulated = wanted.clip(-self._limit, self._limit) - self._master
-        change = self._trigger.requests(self.accumulated, self._limit)
-        hit = np.flatnonzero(change)
-        update = self._write(hit, change[hit]) if hit.size else Update()
-        self._weights[:] = self._master
-        return update
+        trigger, hit, change = self._trigger, self._hit, self._change
+        keep = trigger.remainder == "keep"
+        state = (self._weights, self._master, self.accumulated, self._limit)
+        found = accumulate(*state, trigger.threshold, keep, hit, change)
+        return self._write(hit[:found], change[:found], keep) if found else Update()
 
-    def _write(self, hit: Addresses, change: Floats) -> Update:
-        before = self._master[hit].astype(np.float64)
-        wanted = (before + change) / self._scale[hit]
-        cells, believed, stuck = self.cells[:, hit], self.believed[:, hit], self.stuck[:, hit]
-        target, moves = rewritten_pair(believed, wanted, stuck, self._window)
-        written = self._writer.write(cells[moves], believed[moves], target[moves])
-        self.target[:, hit] = np.where(moves, target, self.target[:, hit])
-        believed[moves], stuck[moves] = written.current, written.stuck
-        self.believed[:, hit], self.stuck[:, hit] = believed, stuck
-        self._believe(hit)
-        if self._trigger.remainder == "keep":
-            self.accumulated[hit] -= self._master[hit] - before
-        else:
-            self.accumulated[hit] = 0.0
-        return Update(int(moves.any(axis=0).sum()), int(moves.sum()), written.pulses)
+    def _write(self, hit: Addresses, change: Floats, keep: bool) -> Update:
+        slot, target = np.empty(2 * hit.size, np.int64), np.empty(2 * hit.size)
+        low, high = self._window.low, self._window.high
+        weights = (self._master, self._scale, self.believed, self.stuck)
+        cells, pairs = to_write(hit, change, *weights, low, high, slot, target)
+        slot, target = slot[:cells], target[:cells]
+        believed, stuck = self.believed.reshape(-1), self.stuck.reshape(-1)
+        written = self._writer.write(self.cells.reshape(-1)[slot], believed[slot], target)
+        self.target.reshape(-1)[slot] = target
+        believed[slot], stuck[slot] = written.current, written.stuck
+        settle(hit, self.believed, self._scale, keep, self._master, self.accumulated, self._weights)
+        return Update(pairs, cells, written.pulses)
 
     def _believe(self, where: NDArray[np.bool_] | Addresses | slice) -> None:
         """W_FP from the believed currents."""
