@@ -7,10 +7,11 @@ def _counts(f: Figures) -> str:
     files = f["files"]
     each = "; ".join(f"{name} {c['passed']}" for name, c in files.items() if c["passed"] > 1)
     scripts = sum(c["passed"] for c in files.values() if c["passed"] == 1)
+    failed = f["failed"] + f["error"] + f["skipped"]
+    expected = f["xfailed"] + f["xpassed"]
     return (
-        f"**{f['passed']} passed, {f['failed'] + f['error'] + f['skipped']} failed**: PyMeasure {each}; "
-        f"{scripts} of Keithley's scripts; PyMeasure expects {f['xfailed'] + f['xpassed']} more to "
-        f"fail, of which {f['xpassed']} pass"
+        f"**{f['passed']} passed, {failed} failed**: PyMeasure {each}; {scripts} of Keithley's "
+        f"scripts; PyMeasure expects {expected} more to fail, of which {f['xpassed']} pass"
     )
 
 
