@@ -23,7 +23,7 @@ INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
 
 _EXIT_CODES = """Exit codes: 0 done; 1 an error in cimlab itself; 2 wrong usage; 3 refused: a
 setting, limit, data set or run file is wrong; 4 the link, the board or an instrument failed;
-5 interrupted (Ctrl-C or SIGTERM)."""
+5 interrupted (Ctrl-C, SIGTERM, or asked to stop through RUN.h5.control)."""
 
 
 class _Commands(TyperGroup):
