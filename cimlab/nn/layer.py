@@ -21,6 +21,7 @@ from cimlab.core import pairs
 from cimlab.core.array import CimArray, Floats, PairSum, Product, Unfold, Window
 from cimlab.protocols import calibration
 
+from . import digital
 from .tiling import Placement
 
 INPUT_FORGETS = 0.99
@@ -31,7 +32,7 @@ class ChipLayer(nn.Module):
     """What chip layers share; weight and bias keep the shapes of the layer they replace.
 
     Args:
-        digital: The layer to be replaced; its parameters are taken over.
+        layer: The layer to be replaced; its parameters are taken over.
         placement: Its tiles.
         array: Where they are.
         scale: Weight units of one ampere of difference at the read voltage.
@@ -55,15 +56,15 @@ class ChipLayer(nn.Module):
 
     def __init__(
         self,
-        digital: nn.Linear | nn.Conv2d,
+        layer: nn.Linear | nn.Conv2d,
         placement: Placement,
         array: CimArray,
         scale: float,
         repeats: int = 1,
     ) -> None:
         super().__init__()
-        self.weight = digital.weight
-        self.bias = digital.bias
+        self.weight = layer.weight
+        self.bias = layer.bias
         self.gain = nn.Parameter(torch.ones(placement.cut.tiles))
         self.register_buffer("input_top", torch.ones(()))
         self.placement = placement
@@ -74,7 +75,7 @@ class ChipLayer(nn.Module):
         slots = [placement.slots(j) for j in range(len(self._windows))]
         self._targets = [_targets(w, s) for w, s in zip(self._windows, slots, strict=True)]
         self._columns = np.concatenate([np.full(len(s), 2 * s.shape[1]) for s in slots])
-        self._part_of = torch.from_numpy(placement.cut.parts()).view_as(self.weight)
+        self._part_of = placement.cut.parts().reshape(self.weight.shape)
         self._repeats = repeats
         self._fit: calibration.RangePlan | None = None
         self.correct(None)
@@ -84,16 +85,23 @@ class ChipLayer(nn.Module):
         out: Tensor = _Measured.apply(x, self.weight, self.bias, self.gain, self)
         return out
 
-    def gains(self) -> Tensor:
-        """Each weight's tile's gain, in a shape that multiplies the weights."""
-        return self.gain[self._part_of] if len(self.gain) > 1 else self.gain
+    def split(self, product: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of weights and gains from that of their product."""
+        to_weight, to_gain = torch.empty_like(self.weight), torch.empty_like(self.gain)
+        digital.split(
+            product.contiguous().numpy(),
+            self.weight.detach().numpy(),
+            self.gain.detach().numpy(),
+            self._part_of,
+            to_weight.numpy(),
+            to_gain.numpy(),
+        )
+        return to_weight, to_gain
 
-    def gain_gradient(self, grad: Tensor) -> Tensor:
-        """Gradient (tiles,) from that of weights times gains, already times the weights."""
-        if len(self.gain) == 1:
-            return grad.sum().view(1)
-        out = torch.zeros_like(self.gain)
-        return out.index_add_(0, self._part_of.flatten(), grad.flatten())
+    def effective(self) -> Tensor:
+        """Weights times the gains of their tiles."""
+        weight, gain = self.weight.detach().numpy(), self.gain.detach().numpy()
+        return torch.from_numpy(digital.effective(weight, gain, self._part_of))
 
     def fit_range(self, plan: calibration.RangePlan | None) -> None:
         """With a plan, each following product first fits the ADC ranges of its tiles to itself."""
@@ -140,15 +148,15 @@ class ChipLayer(nn.Module):
         """What the positive (sign 1) or negative (-1) part of inputs adds to the output."""
         array = self._array
         gain, factor = self.gain.detach().numpy(), sign * top * self.scale
-        digital = self.bias.detach().numpy() if bias and self.bias is not None else None
+        begin = self.bias.detach().numpy() if bias and self.bias is not None else None
         sums, tile, output = [], 0, 0
         for window, targets, (weights, offsets) in zip(
             self._windows, self._targets, self._combine, strict=True
         ):
             scales = gain[tile : tile + len(weights)] * np.float32(factor)
             constant = scales @ offsets
-            if digital is not None:
-                constant += digital[output : output + constant.size]
+            if begin is not None:
+                constant += begin[output : output + constant.size]
             sums.append(PairSum(window, weights * scales[:, None], targets, constant))
             tile, output = tile + len(weights), output + constant.size
         if self._repeats > 1:
@@ -174,12 +182,12 @@ class ChipLayer(nn.Module):
         """The product's sums in the layer's output shape."""
         raise NotImplementedError
 
-    def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
-        """Gradients of x (None unless needed), weight and bias (None without), digitally."""
+    def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
+        """Gradients of x (None unless needed), weight, bias (None without) and gain, digitally."""
         raise NotImplementedError
 
 
-_Gradients = tuple[Tensor | None, Tensor, Tensor | None]
+_Gradients = tuple[Tensor | None, Tensor, Tensor | None, Tensor]
 
 
 class ChipLinear(ChipLayer):
@@ -197,11 +205,12 @@ class ChipLinear(ChipLayer):
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
         return out if x.dim() == 2 else out.view(*x.shape[:-1], -1)
 
-    def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
+    def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
         """See ChipLayer."""
         flat, inputs = grad.reshape(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
         bias = None if self.bias is None else flat.sum(0)
-        return (grad @ weight if need_x else None), flat.T @ inputs, bias
+        to_weight, to_gain = self.split(flat.T @ inputs)
+        return (grad @ self.effective() if need_x else None), to_weight, bias, to_gain
 
 
 class ChipConv2d(ChipLayer):
@@ -215,15 +224,15 @@ class ChipConv2d(ChipLayer):
 
     def __init__(
         self,
-        digital: nn.Conv2d,
+        layer: nn.Conv2d,
         placement: Placement,
         array: CimArray,
         scale: float,
         repeats: int = 1,
     ) -> None:
-        super().__init__(digital, placement, array, scale, repeats)
-        kernel, stride, dilation = digital.kernel_size, digital.stride, digital.dilation
-        padding = digital.padding
+        super().__init__(layer, placement, array, scale, repeats)
+        kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
+        padding = layer.padding
         assert not isinstance(padding, str)  # noqa: S101 - cut_layer refuses it
         self._unfold = Unfold(_two(kernel), _two(stride), _two(padding), _two(dilation))
 
@@ -240,23 +249,46 @@ class ChipConv2d(ChipLayer):
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
         return out
 
-    def gradients(self, grad: Tensor, x: Tensor, weight: Tensor, need_x: bool) -> _Gradients:
+    def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
         """See ChipLayer."""
-        u, outputs = self._unfold, None if self.bias is None else [len(weight)]
-        to_x, to_weight, to_bias = torch.ops.aten.convolution_backward(
+        u = self._unfold
+        plain = u.stride == u.dilation == (1, 1)
+        if plain and len(x) * x.shape[1] * len(self.weight) <= digital.FEW:
+            return self._few_channels(grad, x, need_x)
+        to_x, product, to_bias = torch.ops.aten.convolution_backward(
             grad,
             x,
-            weight,
-            outputs,
+            self.effective(),
+            [len(self.weight)],
             u.stride,
             u.padding,
             u.dilation,
             False,
             (0, 0),
             1,
-            (need_x, True, outputs is not None),
+            (need_x, True, self.bias is not None),
         )
-        return to_x, to_weight, to_bias
+        to_weight, to_gain = self.split(product)
+        return to_x, to_weight, to_bias, to_gain
+
+    def _few_channels(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
+        to_x = torch.empty(x.shape if need_x else (0, 0, 0, 0))
+        to_weight, to_gain = torch.empty_like(self.weight), torch.empty_like(self.gain)
+        to_bias = torch.empty(len(self.weight))
+        digital.conv_gradients(
+            grad.contiguous().numpy(),
+            x.contiguous().numpy(),
+            self.weight.detach().numpy(),
+            self.gain.detach().numpy(),
+            self._part_of,
+            self._unfold.padding,
+            to_x.numpy(),
+            to_weight.numpy(),
+            to_bias.numpy(),
+            to_gain.numpy(),
+        )
+        bias = None if self.bias is None else to_bias
+        return to_x if need_x else None, to_weight, bias, to_gain
 
 
 class _Measured(torch.autograd.Function):
@@ -267,20 +299,15 @@ class _Measured(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor, layer: ChipLayer
     ) -> Tensor:
         del bias, gain  # the layer's; they are here to get gradients
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x, weight)  # so that torch notices if they change before backward
         ctx.layer = layer
         return layer.measure(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
+        x, _ = ctx.saved_tensors
         layer: ChipLayer = ctx.layer
-        gains = layer.gains()
-        # what the product amounts to
-        effective, need_x = weight * gains, ctx.needs_input_grad[0]
-        to_x, to_product, to_bias = layer.gradients(grads[0], x, effective, need_x)
-        to_gain = layer.gain_gradient(to_product * weight)
-        return to_x, to_product * gains, to_bias, to_gain, None
+        return *layer.gradients(grads[0], x, ctx.needs_input_grad[0]), None
 
 
 def _targets(window: Window, slots: NDArray[np.int64]) -> NDArray[np.int64]:
