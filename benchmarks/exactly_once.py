@@ -19,11 +19,11 @@ from collections import Counter
 
 import numpy as np
 
-from cimlab.core.station import MockBoard, TcpBoard, load_station
+from cimlab.core.station import MockBoard, TcpBoard
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import TcpStream
+from cimlab.emulated import EmulatedHardware
 from cimlab.mock_hw.faults import Faults, FaultyStream
-from cimlab.rig import BoardProcess
 
 CELLS = 40
 """Most cells of a request."""
@@ -60,9 +60,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     faults = Faults(drop=given.rate, corrupt=given.rate, duplicate=given.rate, reset=given.reset)
-    process = BoardProcess(MockBoard(seed=given.seed))
+    process = EmulatedHardware(MockBoard(seed=given.seed))
     try:
-        board = load_station(process.address).connection
+        board = process.connection
         if not isinstance(board, TcpBoard):
             raise TypeError(f"expected a board behind TCP, not {board}")
         host, port, numbers = board.host, board.port, itertools.count(given.seed)

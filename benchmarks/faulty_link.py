@@ -23,12 +23,13 @@ import torch
 
 from cimlab.core.array import CimArray, Limits
 from cimlab.core.guard import Guarded
-from cimlab.core.station import MockBoard, TcpBoard, load_station
+from cimlab.core.station import MockBoard, TcpBoard
 from cimlab.core.tap import Ledger, Tapped
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import TcpStream
+from cimlab.emulated import EmulatedHardware
 from cimlab.mock_hw.faults import Faults, FaultyStream
-from cimlab.rig import BoardProcess, open_array
+from cimlab.rig import open_array
 from cimlab.training.data import Mnist, load_mnist
 from cimlab.training.events import EpochDone, StepDone
 from cimlab.training.loop import Training
@@ -58,9 +59,9 @@ def faulty(
     recipe: Recipe, data: Mnist, faults: Faults, tell: Callable[[str], None]
 ) -> tuple[Result, Result]:
     """The training over TCP with faults; its result, and what happened on the link."""
-    process = BoardProcess(MockBoard(seed=recipe.seed))
+    process = EmulatedHardware(MockBoard(seed=recipe.seed))
     try:
-        board = load_station(process.address).connection
+        board = process.connection
         if not isinstance(board, TcpBoard):
             raise TypeError(f"expected a board behind TCP, not {board}")
         host, port = board.host, board.port

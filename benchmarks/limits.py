@@ -22,11 +22,11 @@ import numpy as np
 from cimlab.core.array import CimArray, Limits
 from cimlab.core.errors import BoardError, CimError, LimitError
 from cimlab.core.guard import Guarded
-from cimlab.core.station import MockBoard, TcpBoard, load_station
+from cimlab.core.station import MockBoard, TcpBoard
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import TcpStream
+from cimlab.emulated import EmulatedHardware
 from cimlab.protocols import WriteVerify
-from cimlab.rig import BoardProcess
 
 Request = Callable[[CimArray], object]
 LIMITS = Limits()
@@ -78,9 +78,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     rng = random.Random(given.seed)  # noqa: S311 - plans, not secrets
-    process = BoardProcess(MockBoard(tiles=1))
+    process = EmulatedHardware(MockBoard(tiles=1))
     try:
-        board = load_station(process.address).connection
+        board = process.connection
         if not isinstance(board, TcpBoard):
             raise TypeError(f"expected a board behind TCP, not {board}")
         host, port = board.host, board.port

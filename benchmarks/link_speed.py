@@ -15,10 +15,11 @@ from cimlab.core.guard import Guarded
 from cimlab.core.station import MockBoard, TcpBoard, load_station
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import TcpStream
+from cimlab.emulated import EmulatedHardware
 from cimlab.mock_hw.serial_line import SerialLine
 from cimlab.nn.cost import cost
 from cimlab.protocols import WriteVerify, program
-from cimlab.rig import BoardProcess, open_array
+from cimlab.rig import open_array
 from cimlab.training.data import load_mnist
 from cimlab.training.events import StepDone
 from cimlab.training.lenet import LeNet
@@ -63,11 +64,11 @@ def busy(quick: bool) -> Iterator[Row]:
     """Share of the time that an emulated serial line carries bytes while LeNet trains over it."""
     mock = load_station("mock:").connection
     assert isinstance(mock, MockBoard)  # noqa: S101
-    process = BoardProcess(mock)
+    process = EmulatedHardware(mock)
     lines = []
 
     def connect() -> SerialLine:
-        board = load_station(process.address).connection
+        board = process.connection
         assert isinstance(board, TcpBoard)  # noqa: S101
         lines.append(SerialLine(TcpStream.connect(board.host, board.port), BAUD))
         return lines[-1]

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,6 +23,7 @@ from cimlab.core.errors import BoardError
 from cimlab.core.events import Sink
 from cimlab.core.guard import Guarded, tighter
 from cimlab.core.station import (
+    Connection,
     MockBoard,
     ModelArray,
     ReplayedTrace,
@@ -30,6 +32,7 @@ from cimlab.core.station import (
     TcpBoard,
     load_station,
 )
+from cimlab.core.stream import Stream
 from cimlab.core.tap import Ledger, Tapped
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
@@ -39,6 +42,8 @@ from cimlab.wire.status import Status
 
 _log = logging.getLogger(__name__)
 _Connection: TypeAlias = ModelArray | TcpBoard | SerialBoard | BenchTable | ReplayedTrace
+_RESETS = 50
+"""Frames struck by each other fault for one broken connection."""
 _ASK_AGAIN = 1.0
 """Between two questions whether a board is free, s."""
 
@@ -116,9 +121,10 @@ def _hardware(connection: _Connection) -> CimArray:
             )
             return HalArray(chip.hal())
         case TcpBoard(host=host, port=port, token=token):
-            return SocArray(lambda: TcpStream.connect(host, port), token or "")
+            streams = _streams(connection, lambda: TcpStream.connect(host, port))
+            return SocArray(streams, token or "")
         case SerialBoard(port=line, baud=baud):
-            return SocArray(lambda: SerialStream(line, baud))
+            return SocArray(_streams(connection, lambda: SerialStream(line, baud)))
         case BenchTable():
             # PyVISA: not loaded where there are no instruments
             from cimlab.drivers.bench import open_bench
@@ -128,6 +134,18 @@ def _hardware(connection: _Connection) -> CimArray:
             from cimlab.records.replay import Replay
 
             return Replay(file)
+
+
+def _streams(board: TcpBoard | SerialBoard, connect: Callable[[], Stream]) -> Callable[[], Stream]:
+    """Opens streams to the board, spoilt on purpose where the station says so."""
+    if not board.faults:
+        return connect
+    from cimlab.mock_hw.faults import Faults, spoilt
+
+    rate = board.faults
+    _log.warning("the link is spoilt on purpose: faults=%g", rate)
+    faults = Faults(drop=rate, corrupt=rate, duplicate=rate, reset=rate / _RESETS)
+    return spoilt(connect, board.fault_seed, faults)
 
 
 def _patiently(connection: _Connection, patience: float) -> CimArray:
@@ -141,6 +159,14 @@ def _patiently(connection: _Connection, patience: float) -> CimArray:
                 raise
             _log.info("the board is held by another host; asking again")
         time.sleep(_ASK_AGAIN)
+
+
+def _reached(mock: MockBoard | MockBench, process: EmulatedHardware) -> Connection:
+    """Where emulated hardware is to be found, with the faults that are wanted on the way."""
+    found = process.connection
+    if isinstance(mock, MockBoard):
+        return found.model_copy(update={"faults": mock.faults, "fault_seed": mock.fault_seed})
+    return found
 
 
 def open_array(
@@ -168,7 +194,7 @@ def open_array(
         if isinstance(connection, MockBoard | MockBench):
             process = EmulatedHardware(connection)
             undo.callback(process.stop)
-            connection = process.connection
+            connection = _reached(connection, process)
         assert not isinstance(connection, MockBoard | MockBench)  # noqa: S101 - it has an address
         hardware = _patiently(connection, patience)
         undo.callback(hardware.close)

@@ -6,8 +6,10 @@ run under faults can be repeated, whatever the timing.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,7 +19,7 @@ from cimlab.core.errors import LinkClosed
 from cimlab.core.stream import Stream
 
 _DELIMITER = b"\0"  # ends a frame (docs/wire.md)
-_FATES = ("reset", "drop", "corrupt", "duplicate", "split", "stall")
+_FATES = ("reset", "drop", "corrupt", "duplicate", "split", "stall", "half_close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Faults:
         split: It arrives in two pieces.
         stall: It, and all behind it, arrive stall_time late.
         reset: The connection ends in the middle of it.
+        half_close: It and all behind it are lost: the direction is dead, the other one is not.
         stall_time: s.
     """
 
@@ -40,6 +43,7 @@ class Faults:
     split: float = 0.0
     stall: float = 0.0
     reset: float = 0.0
+    half_close: float = 0.0
     stall_time: float = 0.05
 
 
@@ -58,6 +62,7 @@ class _Damage:
         self._rng = rng
         self._seen = seen
         self._partial = bytearray()
+        self._dead = False
 
     def pieces(self, data: bytes | bytearray | memoryview) -> list[_Piece]:
         """What the other side gets for these bytes; an unfinished frame waits for its delimiter."""
@@ -79,6 +84,11 @@ class _Damage:
             self._seen[fault] += struck
             return struck
 
+        if self._dead:
+            return []
+        if strikes("half_close"):
+            self._dead = True
+            return []
         if strikes("reset"):
             return [_Piece(frame[:cut], reset=True)]
         if strikes("drop"):
@@ -162,3 +172,9 @@ class FaultyStream:
     def _reset(self) -> NoReturn:
         self._inner.close()
         raise LinkClosed("the connection was reset (injected fault); open a new stream")
+
+
+def spoilt(connect: Callable[[], Stream], seed: int, faults: Faults) -> Callable[[], FaultyStream]:
+    """Opens streams that are faulty both ways; each new one, after a reset, with other faults."""
+    seeds = itertools.count(seed)
+    return lambda: FaultyStream(connect(), next(seeds), faults, faults)

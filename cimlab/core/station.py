@@ -41,6 +41,19 @@ from .tables import ConvertersTable, Data, LimitsTable, Table
 Size = Annotated[int, Field(ge=1, le=4096)]
 
 
+class _Linked(Data):
+    """A board link, and what may be done to it: a test of everything above."""
+
+    faults: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.3,
+        description="share of frames dropped, damaged and doubled, each, in either direction; a "
+        "fiftieth of it breaks the connection",
+    )
+    fault_seed: int = Field(default=1, ge=0, lt=2**31, description="which frames are struck")
+
+
 class _Simulated(Data):
     """An emulated array: its size, its seed and what its cells are made of."""
 
@@ -60,7 +73,7 @@ class ModelArray(_Simulated):
     kind: Literal["model"] = "model"
 
 
-class MockBoard(_Simulated):
+class MockBoard(_Simulated, _Linked):
     """`mock:` - the same physics behind the board link, in a process of its own."""
 
     kind: Literal["mock"] = "mock"
@@ -68,7 +81,7 @@ class MockBoard(_Simulated):
     state: str | None = Field(default=None, description="file that keeps the conductances")
 
 
-class TcpBoard(Data):
+class TcpBoard(_Linked):
     """`tcp://host:port` - a board, or `cimlab mock board`, on the network."""
 
     kind: Literal["tcp"] = "tcp"
@@ -79,7 +92,7 @@ class TcpBoard(Data):
     )
 
 
-class SerialBoard(Data):
+class SerialBoard(_Linked):
     """`serial://port` - a board on a serial line or a pseudo-terminal."""
 
     kind: Literal["serial"] = "serial"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cimlab.core.errors import LinkClosed
 from cimlab.core.stream import Stream
 from cimlab.drivers.streams import memory_pair
-from cimlab.mock_hw.faults import Faults, FaultyStream
+from cimlab.mock_hw.faults import Faults, FaultyStream, spoilt
 
 Passage = Callable[[Faults], tuple[list[bytes], FaultyStream]]
 N = 2000
@@ -151,6 +151,37 @@ def test_a_reset_ends_reading() -> None:
         stream.read(0.1)
     with pytest.raises(LinkClosed):
         stream.write(b"x\0")
+
+
+def test_a_half_closed_direction_is_dead_and_the_other_is_not() -> None:
+    near, far = memory_pair()
+    stream = FaultyStream(near, 1, outgoing=Faults(half_close=1.0))
+    for _ in range(2):
+        stream.write(b"lost\0")
+        far.write(b"heard\0")
+    assert drain(far) == []
+    assert b"".join(drain(stream)) == b"heard\0heard\0"
+    assert stream.seen["half_close"] == 1
+
+
+def test_each_new_stream_has_other_faults_and_the_same_again() -> None:
+    def struck() -> list[bytes]:
+        fars = []
+
+        def connect() -> Stream:
+            near, far = memory_pair()
+            fars.append(far)
+            return near
+
+        opened = spoilt(connect, 3, Faults(drop=0.3))
+        for stream in (opened(), opened()):
+            for frame in FRAMES[:100]:
+                stream.write(frame + b"\0")
+        return [b"".join(drain(far)) for far in fars]
+
+    first, second = struck()
+    assert first != second
+    assert struck() == [first, second]
 
 
 MIXED = Faults(drop=0.1, corrupt=0.1, duplicate=0.1, split=0.1)
