@@ -105,9 +105,11 @@ def crowd(
 
 def histogram(axes: Axes, values: Values, what: str, bins: int = 40) -> float:
     """A histogram of the numbers among the values, in at most so many bins; their width."""
+    from matplotlib.ticker import MaxNLocator
+
     known = values[np.isfinite(values)]
     few = int(np.clip(2 * np.sqrt(known.size), 5, bins))
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _, edges, _ = axes.hist(known, bins=few, color=CELLS, edgecolor="white", linewidth=0.3)
     axes.set(xlabel=what, ylabel=f"count, n = {known.size:,}")
     return float(edges[1] - edges[0])
