@@ -45,7 +45,7 @@ from cimlab.drivers.instruments import (
     SourceMeter,
     SwitchMatrix,
 )
-from cimlab.drivers.instruments.roles import PulseTrainer
+from cimlab.drivers.instruments.roles import PulseTrainer, SweepMeter
 
 RESOLUTION = 16
 """Bits that are claimed for sources and meters: far beyond what a cell's noise leaves."""
@@ -93,7 +93,7 @@ class BenchArray(ArrayBase):
         self._usable = self._wiring.usable
         limits = within(limits or Limits(), smu, pulser)
         parts = [part.identity for part in (smu, pulser, matrix, bias) if part is not None]
-        can = {"sweep": True, "rest": clock is not None}
+        can = {"sweep": hasattr(smu, "sweep"), "rest": clock is not None}
         can["train"] = bias is None and hasattr(pulser, "train")
         self._spec = ArraySpec(
             tiles=1,
@@ -210,10 +210,12 @@ class BenchArray(ArrayBase):
 
     def sweep(self, v: Floats, i_comp: float, dwell: float, cells: Addresses) -> Trace:
         """See CimArray."""
+        if "sweep" not in self._spec.capabilities:
+            return super().sweep(v, i_comp, dwell, cells)
         check_levels(self._spec.limits, v)
         self._check_cells(cells)
-        levels = np.asarray(v, np.float64)
-        return self._trace(cells, v.size, "smu", lambda: self._smu.sweep(levels, i_comp, dwell))
+        smu, levels = cast(SweepMeter, self._smu), np.asarray(v, np.float64)
+        return self._trace(cells, v.size, "smu", lambda: smu.sweep(levels, i_comp, dwell))
 
     def train(
         self, v: Floats, width: ArrayLike, v_read: float, cells: Addresses, averages: int = 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.drivers.instruments import Samples, SourceMeter
+from cimlab.drivers.instruments import Samples, SweepMeter
 
 WIDTH_MIN = 1e-3
 """Shortest level that an SMU's list sweep holds with some accuracy, s."""
@@ -25,7 +25,7 @@ class SmuPulses:
         i_comp: Compliance during pulses, A.
     """
 
-    def __init__(self, smu: SourceMeter, i_comp: float) -> None:
+    def __init__(self, smu: SweepMeter, i_comp: float) -> None:
         self._smu, self._i_comp = smu, i_comp
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import cast
 
 from cimlab.core.bench import BenchTable, InstrumentTable
@@ -12,14 +13,16 @@ from cimlab.drivers.bench.array import BenchArray
 from cimlab.drivers.bench.clock import BenchClock
 from cimlab.drivers.bench.smu_pulses import SmuPulses
 from cimlab.drivers.bench.wiring import Wiring
+from cimlab.drivers.foreign import is_foreign, load_class, open_foreign
 from cimlab.drivers.instruments import (
     DRIVERS,
-    Instrument,
     PulseGenerator,
     SourceMeter,
+    SweepMeter,
     SwitchMatrix,
     open_instrument,
 )
+from cimlab.drivers.instruments.roles import Role
 
 ROLES: dict[str, type] = {
     "smu": SourceMeter,
@@ -42,9 +45,12 @@ def open_bench(table: BenchTable) -> BenchArray:
         _check(name, getattr(table, name), role)
     with contextlib.ExitStack() as opened:
         smu = cast(SourceMeter, _connect("smu", table.smu, opened))
-        pulser: PulseGenerator = SmuPulses(smu, table.i_comp)
         if table.pulser is not None:
             pulser = cast(PulseGenerator, _connect("pulser", table.pulser, opened))
+        elif hasattr(smu, "sweep"):
+            pulser = SmuPulses(cast(SweepMeter, smu), table.i_comp)
+        else:
+            raise ConfigError("bench.pulser is missing: this SMU has no list sweep to pulse with")
         matrix = bias = None
         if table.matrix is not None:
             matrix = cast(SwitchMatrix, _connect("matrix", table.matrix, opened))
@@ -74,6 +80,10 @@ def _check(name: str, table: InstrumentTable | None, role: type) -> None:
     if table is None:
         return
     driver = table.driver
+    if is_foreign(driver):
+        with _named(name):
+            load_class(driver)
+        return
     if driver not in DRIVERS:
         raise ConfigError(f"bench.{name}: unknown driver {driver!r}" + nearest(driver, DRIVERS))
     missing = [verb for verb in _verbs(role) if not hasattr(DRIVERS[driver], verb)]
@@ -81,14 +91,25 @@ def _check(name: str, table: InstrumentTable | None, role: type) -> None:
         raise ConfigError(f"bench.{name}: a {driver} is no {role.__name__}: no {missing[0]}")
 
 
-def _connect(name: str, table: InstrumentTable, opened: contextlib.ExitStack) -> Instrument:
+def _connect(name: str, table: InstrumentTable, opened: contextlib.ExitStack) -> Role:
     """One instrument of the bench; errors say which."""
-    try:
-        instrument = open_instrument(table.driver, table.resource, table.visa)
-    except (ConfigError, LinkError) as error:
-        raise type(error)(f"bench.{name}: {error}") from error
+    with _named(name):
+        instrument: Role
+        if is_foreign(table.driver):
+            instrument = open_foreign(table.driver, table.resource, table.visa, name)
+        else:
+            instrument = open_instrument(table.driver, table.resource, table.visa)
     opened.callback(instrument.close)
     return instrument
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors say which instrument of the bench they are of."""
+    try:
+        yield
+    except (ConfigError, LinkError) as error:
+        raise type(error)(f"bench.{name}: {error}") from error
 
 
 def _wiring(table: BenchTable) -> Wiring | None:

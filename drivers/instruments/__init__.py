@@ -21,6 +21,7 @@ from cimlab.drivers.instruments.roles import (
     Role,
     Samples,
     SourceMeter,
+    SweepMeter,
     SwitchMatrix,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "Role",
     "Samples",
     "SourceMeter",
+    "SweepMeter",
     "SwitchMatrix",
     "VisaLink",
     "open_instrument",

@@ -65,6 +65,10 @@ class SourceMeter(Role, Protocol):
         """Measure so many times with the source as it is."""
         ...
 
+
+class SweepMeter(SourceMeter, Protocol):
+    """A SourceMeter that has a list of levels and a buffer for its readings."""
+
     def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
         """Source each of v (n,) volts for dwell seconds and measure; then the output is off.
 
