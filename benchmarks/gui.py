@@ -33,8 +33,8 @@ from cimlab.records import Header, RunWriter, load
 from cimlab.records.control import ask
 
 Result = dict[str, Any]
-SETTLE = 20.0
-"""Seconds of a training before the first turn: its first batches write most."""
+SETTLED = 400
+"""Batches of a training before the first turn: the first ones write most."""
 TURN = 4.0
 """Seconds that a training is followed, or not."""
 
@@ -194,9 +194,8 @@ def training(folder: Path, pairs: int = 20) -> Result:
     run = subprocess.Popen(
         command, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
-    while not path.exists():
-        time.sleep(0.1)
-    time.sleep(SETTLE)
+    while not _batches(path) >= SETTLED:
+        time.sleep(0.5)
     turns, window_cpu = [], []
     for k in range(2 * pairs):
         follower = _window(path) if k % 2 else None
@@ -226,6 +225,13 @@ def training(folder: Path, pairs: int = 20) -> Result:
         "slower_cpu_percent": round(float(slower[1]), 2),
         "window_cpu_percent": round(100 * float(np.median(window_cpu)), 2),
     }
+
+
+def _batches(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with load(path) as reader:
+        return reader.rows("steps")
 
 
 def _window(path: Path) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox
 
 from cimlab import records
+from cimlab.gui import benchpanel
 from cimlab.gui.catalogue import PulsePlan, catalogue
 from cimlab.gui.form import PlanForm
 from cimlab.gui.window import Window
@@ -168,6 +169,33 @@ def test_a_sweep_is_watched_and_leaves_its_points(
     assert volts.min() == pytest.approx(-1.2) and volts.max() == pytest.approx(1.2)
 
 
+def test_a_bench_of_instruments_is_driven_and_watched(
+    qtbot: object,
+    window: Window,
+    asked: list[str],
+    until: Until,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Real drivers on emulated instruments in a process of their own: quasi-static curves."""
+    monkeypatch.chdir(tmp_path)
+    window.bench.station.setCurrentText("bench:?dut=crossbar:2x2:brram")
+    qtbot.mouseClick(window.bench.connect_button, LEFT)
+    until(lambda: window.map.frame is not None and np.isfinite(window.map.frame.current).all())
+    assert "2450" in window.bench.identity.text()
+    window.map.select(np.array([2]))
+    _choose(window, "I-V curve")
+    _field(window, "step").setValue(0.5)
+    qtbot.mouseClick(window.bench.start, LEFT)
+    until(lambda: "done in" in _log(window) and window.bench.start.isEnabled())
+    assert "mode dc" in _log(window)
+    window.inspector.choice.setCurrentText("I over V")
+    (curve,) = window.inspector.plot.listDataItems()
+    volts, current = curve.getData()
+    assert volts.max() == pytest.approx(2.5) and volts.min() == pytest.approx(-2.8)
+    assert current[volts.argmax()] > 10 > abs(current[np.abs(volts).argmin()])
+
+
 def _run_without_end(qtbot: object, bench: Window, until: Until) -> None:
     _choose(bench, "Read noise and telegraph noise")
     _field(bench, "reads").setValue(2_000_000)
@@ -213,8 +241,13 @@ def silent() -> Iterator[int]:
 
 
 def test_a_station_that_does_not_answer_is_reported_and_can_be_left(
-    qtbot: object, window: Window, silent: int, until: Until
+    qtbot: object,
+    window: Window,
+    silent: int,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(benchpanel, "_SILENCE", 0.5)
     window.bench.station.setCurrentText(f"tcp://127.0.0.1:{silent}")
     qtbot.mouseClick(window.bench.connect_button, LEFT)
     said = window.bench.identity.text

@@ -110,7 +110,7 @@ def test_a_bench_without_maps_shows_what_its_points_say(
 CELL = st.integers(0, 95)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     st.lists(st.lists(CELL, min_size=1, max_size=40, unique=True), min_size=1, max_size=8),
     st.lists(CELL, min_size=1, max_size=60, unique=True),
