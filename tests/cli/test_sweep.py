@@ -273,6 +273,19 @@ def test_an_interrupted_sweep_says_how_far_it_came(
         assert run.summary is None
 
 
+def test_an_interrupted_sweep_on_a_bench_says_so_too(tmp_path: Path) -> None:
+    with start("bench:?dut=crossbar:8x8:brram", tmp_path) as child:
+        wait_for_points(tmp_path / "run.h5", child)
+        child.send_signal(signal.SIGTERM)
+        out, error = child.communicate(timeout=30)
+    assert child.returncode == 5
+    assert "Traceback" not in error
+    with records.load(tmp_path / "run.h5") as run:
+        assert (run.status, run.vmm) == ("stopped", "emulated")
+        points = run.rows("points")
+    assert json.loads(out)["error"]["message"].startswith(f"stopped after {points:,} of about ")
+
+
 def test_a_killed_sweep_leaves_what_was_flushed(tmp_path: Path) -> None:
     with start("mock:?tiles=1&rows=8&cols=8", tmp_path) as child:
         flushed = wait_for_points(tmp_path / "run.h5", child)
