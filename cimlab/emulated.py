@@ -87,6 +87,11 @@ class EmulatedHardware:
         """Where it is to be found."""
         return load_station(self.ready.get("address", self._station)).connection
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def stop(self) -> None:
         """End the process, forcibly if it does not end by itself; a second call does nothing."""
         if self._process.poll() is None:

@@ -48,6 +48,23 @@ def _hostile(topic: str, items: int, what: str) -> Row:
     )
 
 
+def _soak(f: Figures) -> str:
+    sizes = "; ".join(
+        f"{name} {t['rss_MB']:.0f} MB, {t['slope_MB_per_hour']:+.1f} MB/h, grown "
+        f"{t['grown_MB']:+.1f} MB, files {t['files'][0]:g} to {t['files'][1]:g}, threads "
+        f"{t['threads'][0]:g} to {t['threads'][1]:g}"
+        for name, t in f["processes"].items()
+        if t
+    )
+    return (
+        f"**{'passed' if f['passed'] else 'not passed'}** after {60 * f['hours']:.0f} min and "
+        f"{f['rounds']} trainings: {f['pulses_differ']} cells counted otherwise by host and board, "
+        f"{f['record_differs']} otherwise by record and board; {f['requests']:,} requests, "
+        f"{f['retries']:,} repeats, {f['reconnects']} reconnections; {sizes}"
+        + "".join(f"; {leak}" for leak in f["leaks"])
+    )
+
+
 ROWS: dict[str, Row] = {
     "once": Row(
         "pulses over a link with 5 % of frames dropped, 5 % damaged, 5 % doubled, random resets",
@@ -84,4 +101,18 @@ ROWS: dict[str, Row] = {
     ),
     "fuzz-toml": _hostile("toml", 10_000, "station and device files"),
     "fuzz-hdf5": _hostile("hdf5", 10_000, "run files, cut off or changed"),
+    "soak-short": Row(
+        "ten minutes of trainings with faults, a window following, records on",
+        "flat memory, no leak of files or threads, no pulse lost or doubled",
+        "-",
+        "cimlab soak --hours 0.17 --faults 0.05 --batches 30 --gui --json --out runs/soak",
+        _soak,
+    ),
+    "soak": Row(
+        "the same for two hours",
+        "flat memory, no leak of files or threads, no pulse lost or doubled",
+        "24 h",
+        "cimlab soak --hours 2 --faults 0.05 --batches 100 --gui --json --out runs/soak",
+        _soak,
+    ),
 }

@@ -16,7 +16,22 @@ from typer.core import TyperGroup
 
 from cimlab.core.errors import BoardError, CimError, InstrumentError, LinkError
 
-from . import bench, board, chip, cost, data, demo, doctor, fit, gui, report, runs, sweep, train
+from . import (
+    bench,
+    board,
+    chip,
+    cost,
+    data,
+    demo,
+    doctor,
+    fit,
+    gui,
+    report,
+    runs,
+    soak,
+    sweep,
+    train,
+)
 from .console import console, start_logging
 
 INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
@@ -88,6 +103,7 @@ app.command("report")(report.report)
 app.command("read")(chip.read)
 app.command("info")(chip.info)
 app.command("doctor")(doctor.doctor)
+app.command("soak")(soak.soak)
 app.command("map")(cost.map_)
 app.command("plan-cost")(cost.plan_cost)
 app.command("gui")(gui.gui)

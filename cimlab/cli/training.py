@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from cimlab import records
 from cimlab.core.array import ArraySpec, Limits
 from cimlab.core.errors import ConfigError, RecordError
-from cimlab.core.station import load_station
+from cimlab.core.station import Station, load_station
 from cimlab.records import Header, RunReader, RunWriter, WeightMap
 from cimlab.records.control import Requests
 from cimlab.records.health import check
@@ -52,7 +52,7 @@ def recipe(given: Mapping[str, Any], base: str = "paper") -> Recipe:
 
 def start_run(
     plan: Recipe,
-    station: str,
+    station: Station | str,
     file: Path,
     baseline: Path | None = None,
     health: Path | None = None,
@@ -66,7 +66,9 @@ def start_run(
         baseline: A run whose epochs are kept in the file, to compare with.
         health: Health file of the array; its bad cells are avoided.
     """
-    where = None if plan.mode == "fp32" else load_station(station)
+    if not isinstance(station, Station):
+        station = load_station(station)
+    where = None if plan.mode == "fp32" else station
     epochs = {} if baseline is None else _epochs(baseline)
     images = load_mnist()
     with ExitStack() as stack:
