@@ -17,8 +17,6 @@ from scipy.special import ndtr
 from cimlab.fit.histories import MICRO, Array, Histories
 from cimlab.mock_hw.devices.brram import HOUR
 
-LONG = HOUR
-"""A rest shorter than this tells nothing of the drift, s."""
 NAMES = ("g_rest", "tau_rest", "diffusion")
 
 
@@ -35,22 +33,8 @@ class Drift:
     errors: dict[str, float]
 
 
-def rests(data: Histories) -> float:
-    """The longest time without a pulse, s."""
-    gap = np.diff(data.time, axis=0)
-    still = (data.v[1:] == 0) & ~data.fresh[1:] & data.seen[1:]
-    run = np.zeros(data.cells.size)
-    longest = 0.0
-    for dt, quiet in zip(gap, still, strict=True):
-        run = np.where(quiet, run + dt, 0.0)
-        longest = max(longest, float(run.max()))
-    return longest
-
-
-def drift(data: Histories, sigma_read: float) -> Drift | None:
-    """Fit the drift; None where nothing rested for an hour. sigma_read in S."""
-    if rests(data) < LONG:
-        return None
+def drift(data: Histories, sigma_read: float) -> Drift:
+    """Fit the drift to histories of cells at rest; sigma_read in S."""
     read = (sigma_read / MICRO) ** 2
 
     def loss(x: Array) -> float:
@@ -65,7 +49,7 @@ def drift(data: Histories, sigma_read: float) -> Drift | None:
             options={"xatol": 1e-4, "fatol": 1e-4, "maxiter": 2000},
         )
         for share in (0.2, 0.5)
-        for tau in (rests(data), 10 * rests(data))
+        for tau in (data.time.max(), 10 * data.time.max())
     ]
     best = min(tries, key=lambda found: float(found.fun)).x
     covariance = np.linalg.pinv(hessian(loss, best))

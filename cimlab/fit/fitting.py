@@ -12,10 +12,11 @@ import numpy as np
 from cimlab.core.errors import ConfigError
 from cimlab.fit import brram, drift, exponential, jumps, pcm, softbounds
 from cimlab.fit.family import Prepared
-from cimlab.fit.histories import MICRO, Array, Histories, Table, histories, stuck
+from cimlab.fit.histories import MICRO, Array, Histories, Table, histories, is_retention, stuck
 from cimlab.fit.moments import open_loop, predict
 from cimlab.fit.population import Estimate, maximise
-from cimlab.mock_hw.devices import MODELS, DeviceModel
+from cimlab.mock_hw.devices import MODELS, DeviceModel, device
+from cimlab.mock_hw.devices.brram import BulkRram
 
 PREPARE = {
     "softbounds": softbounds.prepare,
@@ -105,7 +106,8 @@ def fit(tables: Sequence[Table], name: str) -> Fit:
     """
     if name not in (*PREPARE, REPLAY):
         raise ConfigError(f"no model {name!r} to fit; there are {', '.join((*PREPARE, REPLAY))}")
-    everything = histories(tables)
+    resting = [table for table in tables if is_retention(table)]
+    everything = histories([table for table in tables if not is_retention(table)])
     left_out = stuck(everything)
     keep = (everything.v != 0).any(axis=0) & ~left_out
     if not keep.any():
@@ -123,12 +125,14 @@ def fit(tables: Sequence[Table], name: str) -> Fit:
     prepared = PREPARE[name](data)
     estimate = maximise(prepared.problem, prepared.start, prepared.traits)
     values, errors = _named(name, prepared, estimate)
-    resting = histories(tables, longest=np.inf)
-    found = DRIFT[name](resting.of(~left_out), values["sigma_read"]) if name in DRIFT else None
-    if found is not None:
-        values |= found.values
-        errors |= found.errors
-    model = MODELS[name](**_possible(name, values))
+    if name in DRIFT and resting:
+        still = histories(resting)
+        moving = ~np.isin(still.cells, everything.cells[left_out])
+        found = DRIFT[name](still.of(moving), values["sigma_read"])
+        if found is not None:
+            values |= found.values
+            errors |= found.errors
+    model = device(name, **_possible(name, values))
     moves = prepared.problem.law(data, estimate.traits[None], estimate.population.shared[None])
     deviation, variance = predict(data, moves)
     standard = (deviation / np.sqrt(variance))[:, 0]
@@ -202,7 +206,7 @@ def _possible(name: str, values: dict[str, float]) -> dict[str, float]:
     """Defaults that do not suit the estimates give way: a rest state lies within the window."""
     low, high = values["g_min"], values["g_max"]
     if name == "brram":
-        rest = values.get("g_rest", MODELS[name]().g_rest)  # type: ignore[call-arg, union-attr]
+        rest = values.get("g_rest", BulkRram().g_rest)
         values["g_rest"] = float(
             np.clip(rest, low + 1e-3 * (high - low), high - 1e-3 * (high - low))
         )
@@ -228,6 +232,8 @@ def _replay(data: Histories, facts: dict[str, Any]) -> Fit:
 
 def _curve(data: Histories, course: Array) -> Curve:
     together = (data.v == data.v[:, :1]).all(axis=1) & data.seen.all(axis=1)
+    # at rest there is no course, and it would begin at a single reading
+    together &= data.v[:, 0] != 0
     return Curve(
         np.where(together, np.mean(data.g, axis=1), np.nan) * MICRO,
         np.where(together, np.mean(course, axis=1), np.nan) * MICRO,

@@ -20,8 +20,8 @@ from cimlab.records import load
 
 MICRO = 1e-6
 
-LONG = 60.0
-"""A rest after which a cell may have drifted, s: what follows is no longer predicted."""
+RETENTION = 3600.0
+"""A run without pulses that lasts longer tells of drift, s, and of nothing else."""
 STUCK = 0.1
 """Range of a stuck cell's readings over the median cell's."""
 
@@ -101,10 +101,8 @@ class Histories:
         return Histories(self.cells[keep], **rest)
 
 
-def histories(tables: Iterable[Table], longest: float = LONG) -> Histories:
+def histories(tables: Iterable[Table]) -> Histories:
     """The cells' histories over several runs, in the order given.
-
-    A rest beyond `longest` seconds is a new beginning; infinity for fits of the drift.
 
     Between two runs anything may have happened. Points of a quasi-static I-V sweep, which are
     read at the voltage that moves the cell, are left out, with a new beginning after them.
@@ -120,7 +118,7 @@ def histories(tables: Iterable[Table], longest: float = LONG) -> Histories:
         levels = ", ".join(f"{v:g}" for v in v_read)
         raise ConfigError(f"conductances were read at {levels} V; fit runs of one read voltage")
     cells = np.unique(np.concatenate([run.cell for run, _ in runs]))
-    lives = [_life(runs, cell, longest) for cell in cells]
+    lives = [_life(runs, cell) for cell in cells]
     length = max(life.shape[1] for life in lives)
     grid = np.zeros((8, length, cells.size))
     grid[4], grid[5] = np.nan, 1.0
@@ -135,13 +133,19 @@ def _usable(table: Table) -> tuple[Table, Mask]:
     return table, (table.v_read == 0) | (table.v != 0) & (table.v == table.v_read)
 
 
+def is_retention(table: Table) -> bool:
+    """Whether a run only watches cells at rest, for long."""
+    return not table.v.any() and bool(np.ptp(table.time) > RETENTION)
+
+
 def stuck(data: Histories) -> Mask:
     """Cells whose readings move by less than a tenth of what is usual in pulsed histories, (C,)."""
     low, high = np.nanpercentile(data.g, [5, 95], axis=0)
-    return (high - low) < STUCK * np.median(high - low)
+    hardly: Mask = (high - low) < STUCK * np.median(high - low)
+    return hardly
 
 
-def _life(runs: Sequence[tuple[Table, Mask]], cell: int, longest: float) -> Array:
+def _life(runs: Sequence[tuple[Table, Mask]], cell: int) -> Array:
     """Steps of one cell, (8, n): v, width, count, time, g, averages, fresh, gap."""
     parts = []
     for table, gap in runs:
@@ -151,7 +155,7 @@ def _life(runs: Sequence[tuple[Table, Mask]], cell: int, longest: float) -> Arra
         with np.errstate(divide="ignore", invalid="ignore"):
             g = table.current[mine] / table.v_read[mine] / MICRO
         g[table.saturated[mine]] = np.nan
-        fresh = np.roll(gap[mine], 1) | (np.diff(table.time[mine], prepend=0.0) > longest)
+        fresh = np.roll(gap[mine], 1)
         fresh[0] = True
         parts.append(
             np.array(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
+from cimlab.core.array import Mask
 from cimlab.fit.histories import Array, Histories
 
 LOG_2PI = float(np.log(2 * np.pi))
@@ -65,11 +66,12 @@ def predict(data: Histories, moves: Moves) -> tuple[Array, Array]:
     shape = bound.shape
     deviation, variance = np.full(shape, np.nan), np.full(shape, np.nan)
     mean, spread = np.zeros(shape[1:]), np.zeros(shape[1:])
-    known = np.zeros(shape[2], bool)
+    known: Mask = np.zeros(shape[2], bool)
     cut = None
     if moves.low is not None and moves.high is not None:
         cut = np.broadcast_to(moves.low, shape), np.broadcast_to(moves.high, shape)
-    seen, some_fresh = data.seen, data.fresh.any(axis=1)
+    seen: Mask = data.seen
+    some_fresh: Mask = np.asarray(data.fresh.any(axis=1))
     for t in range(shape[0]):
         if some_fresh[t]:
             known &= ~data.fresh[t]
@@ -99,6 +101,8 @@ def open_loop(data: Histories, moves: Moves) -> Array:
     mean = np.full(keep.shape[1:], np.nan)
     for t in range(len(course)):
         mean = bound[t] + (mean - bound[t]) * keep[t]
+        if moves.low is not None and moves.high is not None:
+            mean = np.clip(mean, moves.low, moves.high)
         begins = data.fresh[t] | ~np.isfinite(mean)
         course[t] = mean = np.where(
             begins & data.seen[t], data.g[t], np.where(begins, np.nan, mean)

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from scipy.optimize import minimize
 
-from cimlab.fit.drift import LONG, Drift, hessian, rests
+from cimlab.fit.drift import Drift, hessian
 from cimlab.fit.family import (
     CELLS_LEAST,
     Prepared,
@@ -86,14 +86,12 @@ def parameters(vector: Array) -> dict[str, float]:
 
 
 def drift(data: Histories, sigma_read: float) -> Drift | None:
-    """Mean and spread of the cells' exponents; None where nothing rested for an hour.
+    """Mean and spread of the cells' exponents; None if too few cells tell.
 
     g = g0 ((t0 + t) / t0)^-nu from the first reading of a rest, t0 at its default: a run does not
     say how long ago a cell was programmed. Each cell's exponent is a weighted least squares of
     ln g; the population's mean and spread are by maximum likelihood, each cell with its error.
     """
-    if rests(data) < LONG:
-        return None
     t0 = Pcm().t0
     read = (sigma_read / MICRO) ** 2 / data.averages
     still = data.seen & (data.v == 0) & (data.g > 5 * np.sqrt(read))

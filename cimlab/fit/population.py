@@ -110,7 +110,6 @@ class Estimate:
     Attributes:
         population: The maximum.
         covariance: Of its vector, from the Hessian; NaN for what was not free.
-        robust: The same from Hessian and scores (sandwich estimator over the cells).
         traits: Each cell's most probable traits, (C, p).
         log_likelihood: Marginal, all cells.
         iterations: Used.
@@ -119,7 +118,6 @@ class Estimate:
 
     population: Population
     covariance: Array
-    robust: Array
     traits: Array
     log_likelihood: float
     iterations: int
@@ -146,9 +144,9 @@ def maximise(problem: Problem, start: Population, traits: Array, iterations: int
             reach = min(REACH, 2 * reach)
         if size < RESTED:
             break
-    covariance, robust = _errors(problem, at, here, traits)
+    covariance = _covariance(problem, at, here, traits)
     value = float(_marginal(problem, at, here, here, traits).sum())
-    return Estimate(here, covariance, robust, traits, value, n, n < iterations)
+    return Estimate(here, covariance, traits, value, n, n < iterations)
 
 
 def _settled(problem: Problem, here: Population, traits: Array, rounds: int) -> tuple[Array, Array]:
@@ -301,35 +299,29 @@ def _climb(
         return -float(_marginal(problem, at, here, here.like(vector), traits).sum())
 
     x = start[free]
-    found = minimize(loss, x, method="L-BFGS-B", bounds=np.stack([x - reach, x + reach], axis=1))
+    bounds = [(float(value) - reach, float(value) + reach) for value in x]
+    found = minimize(loss, x, method="L-BFGS-B", bounds=bounds)
     vector = start.copy()
     vector[free] = found.x
     return here.like(vector)
 
 
-def _errors(
-    problem: Problem, at: Expansion, here: Population, traits: Array
-) -> tuple[Array, Array]:
-    """Inverse Hessian and sandwich, for the free numbers; NaN elsewhere."""
-    free, start = problem.free, here.vector
+def _covariance(problem: Problem, at: Expansion, here: Population, traits: Array) -> Array:
+    """Inverse Hessian of the free numbers; NaN elsewhere."""
+    where = np.flatnonzero(problem.free).tolist()
     h = 1e-3
-    where = np.flatnonzero(free)
 
-    def values(*moves: tuple[int, float]) -> Array:
-        vector = start.copy()
-        for k, step in moves:
-            vector[k] += step
-        return _marginal(problem, at, here, here.like(vector), traits)
+    def value(i: int, di: float, j: int, dj: float) -> float:
+        vector = here.vector.copy()
+        vector[i] += di
+        vector[j] += dj
+        return float(_marginal(problem, at, here, here.like(vector), traits).sum())
 
-    scores = np.stack([(values((k, h)) - values((k, -h))) / (2 * h) for k in where], axis=1)
-    hessian = np.empty((where.size, where.size))
+    hessian = np.empty((len(where), len(where)))
     for a, i in enumerate(where):
         for b, j in enumerate(where[: a + 1]):
-            mixed = values((i, h), (j, h)) - values((i, h), (j, -h))
-            mixed += values((i, -h), (j, -h)) - values((i, -h), (j, h))
-            hessian[a, b] = hessian[b, a] = -mixed.sum() / (4 * h * h)
-    inverse = np.linalg.inv(hessian)
-    full = [np.full((start.size, start.size), np.nan) for _ in range(2)]
-    full[0][np.ix_(where, where)] = inverse
-    full[1][np.ix_(where, where)] = inverse @ (scores.T @ scores) @ inverse
-    return full[0], full[1]
+            mixed = value(i, h, j, h) - value(i, h, j, -h) - value(i, -h, j, h)
+            hessian[a, b] = hessian[b, a] = -(mixed + value(i, -h, j, -h)) / (4 * h * h)
+    full = np.full((here.vector.size, here.vector.size), np.nan)
+    full[np.ix_(where, where)] = np.linalg.pinv(hessian)
+    return full

@@ -4,6 +4,7 @@ import numpy as np
 
 from cimlab.fit.histories import Table
 from cimlab.mock_hw.devices import DeviceModel
+from cimlab.mock_hw.devices.pcm import Pcm
 
 
 class Draws:
@@ -44,6 +45,8 @@ class Lab:
                 moved = self.model.pulse(
                     self.g, self.traits, np.full(self.n, volts, np.float32), w, self._draws
                 )
+            elif isinstance(self.model, Pcm):
+                moved = self.model.relax(self.g, self.traits, seconds, self._draws, now)
             else:
                 moved = self.model.relax(self.g, self.traits, seconds, self._draws)
             self.g = np.where(self.stuck, self.g, moved)
