@@ -22,6 +22,7 @@ _FLAT = Unfold((1, 1))
 _NOTHING = np.empty(0, np.float32)
 _UNMARKED = np.empty(0, np.bool_)
 _UNPAIRED = np.empty((0, 0), np.int64)
+_UNWEIGHED = np.empty((0, 0), np.float32)
 
 
 class Side(NamedTuple):
@@ -69,7 +70,7 @@ class Multiplier:
         window: Window,
         unfold: Unfold | None,
         transposed: bool,
-        lsb: _F32,
+        lsb: Floats,
     ) -> tuple[_F32, NDArray[np.bool_], int]:
         """Every converter's output, what clipped, and how many inputs were out of range.
 
@@ -79,13 +80,26 @@ class Multiplier:
             window: Where.
             unfold: How the map is cut, or None.
             transposed: Drive columns, read rows.
-            lsb: Output units a code, (tiles of the chip, 1).
+            lsb: Output units a code, (tiles of the chip,) float64.
         """
         call = _currents(x.shape, window, unfold, transposed)
         size = call.vectors * call.shape[0] * call.shape[2]
         out, marks = np.empty(size, np.float32), np.empty(size, np.bool_)
         clipped = np.zeros(call.shape[0], np.int64)
-        wrong = self._run(x, unit, call, transposed, lsb, _UNPAIRED, _NOTHING, clipped, out, marks)
+        wrong = self._run(
+            x,
+            unit,
+            call,
+            transposed,
+            lsb,
+            _UNWEIGHED,
+            _NOTHING,
+            _UNPAIRED,
+            _NOTHING,
+            clipped,
+            out,
+            marks,
+        )
         return out.reshape(call.shape), marks.reshape(call.shape), wrong
 
     def pair_sums(
@@ -94,7 +108,7 @@ class Multiplier:
         unit: float,
         sums: Sequence[PairSum],
         unfold: Unfold | None,
-        weights: Sequence[_F32],
+        lsb: Floats,
     ) -> tuple[_F32, NDArray[np.int64]]:
         """Sums of pairs of each window, side by side, and how many conversions clipped.
 
@@ -103,7 +117,7 @@ class Multiplier:
             unit: Input codes a unit of x; codes beyond the DAC's drive its ends.
             sums: What is wanted.
             unfold: How the map is cut, or None.
-            weights: Of each window, (t, cols) output units a code.
+            lsb: Amperes a code, (tiles of the chip,) float64.
 
         Returns:
             (vectors, outputs) or (images, outputs, height', width'), and (all t,).
@@ -112,8 +126,8 @@ class Multiplier:
         calls = _pair_sums(x.shape, layout, unfold)
         out = np.empty(calls[0].shape, np.float32)
         flat, clipped = out.reshape(-1), []
-        for call, part, weight in zip(calls, sums, weights, strict=True):
-            ends = (weight, part.targets, part.constant)
+        for call, part in zip(calls, sums, strict=True):
+            ends = (lsb, part.weights, part.scales, part.targets, part.constant)
             clipped.append(np.zeros(len(part.targets), np.int64))
             self._run(x, unit, call, False, *ends, clipped[-1], flat, _UNMARKED)
         return out, clipped[0] if len(clipped) == 1 else np.concatenate(clipped)
@@ -124,7 +138,9 @@ class Multiplier:
         unit: float,
         call: Call,
         transposed: bool,
+        lsb: Floats,
         weights: _F32,
+        scales: _F32,
         targets: NDArray[np.int64],
         constant: _F32,
         clipped: NDArray[np.int64],
@@ -147,7 +163,9 @@ class Multiplier:
                 side.keys,
                 self._vectors,
                 unit,
+                lsb,
                 weights,
+                scales,
                 targets,
                 constant,
                 clipped,

@@ -81,6 +81,23 @@ def _unpacked(a):  # type: ignore[no-untyped-def]
 
 
 @_fused
+def _weights_of_codes(tiles, lsb, weights, scales):  # type: ignore[no-untyped-def]
+    """Output units a code, (t, cols) for pairs (see `scaling.pair_weights`), else (t, 1)."""
+    t = tiles.shape[1]
+    out = np.empty((t, max(1, weights.shape[1])), np.float32)
+    for k in range(t):
+        each = lsb[tiles[1, k]]
+        if not weights.size:
+            out[k, 0] = np.float32(each)
+            continue
+        scale = np.float32(np.float64(scales[k]) * each)
+        for c in range(weights.shape[1]):
+            bits = np.float32(weights[k, c] * scale).view(np.int32)
+            out[k, c] = np.int32((bits + np.int32(0x80)) & np.int32(~0xFF)).view(np.float32)
+    return out
+
+
+@_fused
 def _codes(source, step, unit, codes):  # type: ignore[no-untyped-def]
     """DAC: codes[i] from source[i * step]; returns how many lay beyond the range."""
     wrong = 0
@@ -258,7 +275,7 @@ def _outputs(  # type: ignore[no-untyped-def]
             clipped[t] += count
     if not p.pairs:
         for c in range(p.cols):
-            lane, weight, count = total[skip + c], weights[tile, 0], np.int32(0)
+            lane, weight, count = total[skip + c], weights[t, 0], np.int32(0)
             place = (t * p.images + b0) * positions * p.cols + c
             for i in range(m):
                 here = place + np.int64(ids[i]) * p.cols
@@ -284,7 +301,22 @@ def _deliver(p, b0, nb, acc, out):  # type: ignore[no-untyped-def]
 
 @_fused
 def lanes(  # type: ignore[no-untyped-def]
-    x, plan, tiles, g, front, keys, vectors, unit, weights, targets, constant, clipped, out, marks
+    x,
+    plan,
+    tiles,
+    g,
+    front,
+    keys,
+    vectors,
+    unit,
+    lsb,
+    weights,
+    scales,
+    targets,
+    constant,
+    clipped,
+    out,
+    marks,
 ):
     """All of a window's products, along the vectors; returns how many inputs were out of range.
 
@@ -297,7 +329,9 @@ def lanes(  # type: ignore[no-untyped-def]
         keys: (tiles, 2, pairs) of the converters' noise.
         vectors: (kinds, tiles) conversions so far; advanced here.
         unit: DAC codes a unit of x.
-        weights: Output units a code: (t, cols) for pairs, else (tiles, 1).
+        lsb: Output units a code, (tiles,) float64; for pairs, amperes a code.
+        weights: (t, cols); empty for currents.
+        scales: (t,); as above.
         targets: (t, pairs): which output each pair adds to, or -1.
         constant: (outputs of this window,) in output units.
         clipped: (t,) conversions that clipped; added up here.
@@ -305,6 +339,7 @@ def lanes(  # type: ignore[no-untyped-def]
         marks: What clipped, as out; empty if sums of pairs are wanted.
     """
     p, unit = _unpacked(plan), np.float32(unit)
+    weights = _weights_of_codes(tiles, lsb, weights, scales)
     positions = p.out_h * p.out_w
     most = max(1, min(p.images, LANES // positions))
     rows = p.group * p.kernel_h * p.kernel_w
@@ -388,7 +423,7 @@ def _columns_out(p, t, tile, b, codes, weights, targets, constant, out, marks): 
     else:
         place = (t * p.images + b) * p.cols
         current, mark = out[place : place + p.cols], marks[place : place + p.cols]
-        lsb = weights[tile, 0]
+        lsb = weights[t, 0]
         for c in range(p.cols):
             current[c] = codes[c] * lsb
             mark[c] = codes[c] == TOP
@@ -453,10 +488,26 @@ def _plain_inputs(x, p, t, b0, nb, unit, matrix, root):  # type: ignore[no-untyp
 
 @_fused
 def columns(  # type: ignore[no-untyped-def]
-    x, plan, tiles, g, front, keys, vectors, unit, weights, targets, constant, clipped, out, marks
+    x,
+    plan,
+    tiles,
+    g,
+    front,
+    keys,
+    vectors,
+    unit,
+    lsb,
+    weights,
+    scales,
+    targets,
+    constant,
+    clipped,
+    out,
+    marks,
 ):
     """The same as `lanes` for plain vectors, along a tile's columns."""
     p, unit = _unpacked(plan), np.float32(unit)
+    weights = _weights_of_codes(tiles, lsb, weights, scales)
     most, line = min(p.images, FEW), -(-p.cols // STRIP) * STRIP
     matrix, root = np.empty((most, p.group), np.float32), np.empty(most, np.float32)
     sums, at = np.empty((most, line), np.float32), np.empty(p.group, np.int64)

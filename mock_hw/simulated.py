@@ -34,7 +34,6 @@ from cimlab.mock_hw.multiplier import Multiplier, Side
 from cimlab.mock_hw.philox import CellDraws, Stream, key_of
 from cimlab.mock_hw.ramps import Chip, Front, Ramp, program
 from cimlab.mock_hw.threefry import pair_keys
-from cimlab.wire import scaling
 from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX, dac_codes, ticks
 
 State = Mapping[str, NDArray[Any]]
@@ -136,7 +135,7 @@ class SimulatedHal:
         self._gate_open = False
         self._wake()
         self._multiplier = Multiplier(self.conductances, self.state["vectors"])
-        self._ones = np.ones((tiles, 1), np.float32)
+        self._ones = np.ones(tiles)
         self.configure(0.1, 5e-6, (40e-6,) * tiles)
 
     def _wake(self) -> None:
@@ -176,7 +175,7 @@ class SimulatedHal:
         """Set the converters' full scales."""
         self._v_read, self._i_read = v_read, i_read
         self._i_vmm = np.array(i_vmm)
-        self._lsb = (self._i_vmm / 255).astype(np.float32)[:, None]
+        self._lsb = self._i_vmm / 255
         self._connect()
 
     def gate(self, code: int) -> None:
@@ -219,10 +218,9 @@ class SimulatedHal:
     def vmm_pairs(
         self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None
     ) -> PairProduct:
-        """Sums of pairs, with the bits that `convert` and `scaling.pair_sums` would give."""
-        weights = [scaling.pair_weights(part, self._i_vmm, self.info.adc_bits) for part in sums]
+        """Sums of pairs, with the bits that `convert` and `scaling.pair_product` would give."""
         unit = volts * 255 / self._v_read
-        return PairProduct(*self._multiplier.pair_sums(x, unit, sums, unfold, weights))
+        return PairProduct(*self._multiplier.pair_sums(x, unit, sums, unfold, self._lsb))
 
     def read(
         self, code: int, cells: Addresses, averages: int

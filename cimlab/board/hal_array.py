@@ -41,6 +41,8 @@ class HalArray(ArrayBase):
         hal: The hardware, counted already or not; its power-on defaults are applied.
     """
 
+    checks_inputs = True
+
     def __init__(self, hal: BoardHal) -> None:
         info = hal.info
         self._hal = hal if isinstance(hal, CountingHal) else CountingHal(hal)

@@ -205,19 +205,22 @@ class Product:
 class PairSum:
     """What a layer of signed weights wants of a window: its pairs of columns, weighed and summed.
 
-    Output targets[tile, j] gets, from every tile, weights[tile, 2 j] times the current of the
-    window's column 2 j, and weights[tile, 2 j + 1] times that of its neighbour.
+    Output targets[tile, j] gets, from every tile, scales[tile] times the sum of the currents of the
+    window's columns 2 j and 2 j + 1, each times its own entry of weights.
 
     Attributes:
         window: The part of the chip; starts at an even column and has an even number of them.
-        weights: Output units an ampere, (tiles, columns); 16 significant bits of them count.
+        weights: (tiles, columns) float32.
+        scales: Output units an ampere, (tiles,) float32; 16 significant bits of their products
+            with the weights count.
         targets: Which output each pair adds to, (tiles, pairs): each output once a tile, and -1
             for pairs that are not wanted.
         constant: What each output begins with, (outputs,) float32.
     """
 
     window: Window
-    weights: Floats
+    weights: NDArray[np.float32]
+    scales: NDArray[np.float32]
     targets: NDArray[np.int64]
     constant: NDArray[np.float32]
 
@@ -278,6 +281,14 @@ class CimArray(Protocol):
     @property
     def converters(self) -> Converters:
         """The settings in force."""
+        ...
+
+    @property
+    def checks_inputs(self) -> bool:
+        """Whether VMM inputs beyond 0 .. converters.v_read are refused where they become codes.
+
+        A second look at each of them costs more than a small product.
+        """
         ...
 
     @property
@@ -392,6 +403,7 @@ class ArrayBase:
     """What every CimArray shares: the context manager, and a refusal of optional verbs."""
 
     _clock: Clock = RealClock()
+    checks_inputs = False
 
     @property
     def clock(self) -> Clock:

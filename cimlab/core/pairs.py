@@ -23,6 +23,7 @@ where they clipped."""
 def pair_product(
     x: Numbers,
     sums: Sequence[PairSum],
+    weights: Sequence[Numbers],
     unfold: Unfold | None,
     unfolds: bool,
     multiply: Multiply,
@@ -31,7 +32,8 @@ def pair_product(
 
     Args:
         x: Inputs as `multiply` wants them: (n, inputs), or (images, channels, height, width).
-        sums: What is wanted; weights in outputs of `multiply`.
+        sums: What is wanted.
+        weights: For each of them, output units an output of `multiply`, (tiles, columns).
         unfold: How maps are cut, or None.
         unfolds: Whether `multiply` unfolds maps; else it gets vectors.
         multiply: The product of one window.
@@ -40,7 +42,7 @@ def pair_product(
 
     vectors = x if unfold is None else None if unfolds else unfolded(x, unfold)
     values, clipped = [], []
-    for part in sums:
+    for part, weight in zip(sums, weights, strict=True):
         if vectors is None:
             outputs, marks = multiply(x, part.window, unfold)
         else:
@@ -50,7 +52,7 @@ def pair_product(
             used = np.flatnonzero(targets >= 0)
             to = targets[used]
             for column in (2 * used, 2 * used + 1):
-                total[:, to] += outputs[k][:, column] * part.weights[k, column]
+                total[:, to] += outputs[k][:, column] * weight[k, column]
             both = np.concatenate([2 * used, 2 * used + 1])
             clipped.append(np.count_nonzero(marks[k][:, both]))
         values.append(total)
@@ -74,7 +76,9 @@ def pairs_of_columns(
         return product.current, product.saturated
 
     v = np.multiply(x, np.float32(volts), dtype=np.float32).clip(0.0, array.converters.v_read)
-    return pair_product(v, sums, unfold, "unfold" in array.spec.capabilities, multiply)
+    weights = [part.weights * part.scales[:, None] for part in sums]
+    unfolds = "unfold" in array.spec.capabilities
+    return pair_product(v, sums, weights, unfold, unfolds, multiply)
 
 
 def unfolded(maps: Numbers, unfold: Unfold) -> Numbers:

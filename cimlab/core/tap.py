@@ -60,6 +60,7 @@ class Tapped(ArrayBase):
     ) -> None:
         self._array = array
         self._products = products
+        self.checks_inputs = array.checks_inputs
         self._sink = sink
         self._now = (clock or RealClock()).now
 

@@ -157,7 +157,7 @@ class ChipLayer(nn.Module):
             constant = scales @ offsets
             if begin is not None:
                 constant += begin[output : output + constant.size]
-            sums.append(PairSum(window, weights * scales[:, None], targets, constant))
+            sums.append(PairSum(window, weights, scales, targets, constant))
             tile, output = tile + len(weights), output + constant.size
         if self._repeats > 1:
             x = np.concatenate([x] * self._repeats)

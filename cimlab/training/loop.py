@@ -190,7 +190,8 @@ class Training:
 
     def _learn(self, images: Tensor, labels: Tensor) -> StepDone:
         start = time.perf_counter()
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         for group in self._optimizer.param_groups:
             group["lr"] = group["speed"] * self.recipe.lr_at(self.step)
         loss = F.cross_entropy(self.model(images), labels)

@@ -8,7 +8,6 @@ is written apart, in the mock's front end, and hand-computed values anchor both
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -117,8 +116,8 @@ def pair_weights(part: PairSum, i_vmm: Floats, bits: int) -> NDArray[np.float32]
     Rounded to 16 significant bits: the product with an 8-bit code is then exact, and a sum of such
     products has the same bits with and without fused multiply-adds.
     """
-    lsb = i_vmm[list(part.window.tiles), None] / ((1 << bits) - 1)
-    weights = (part.weights * lsb).astype(np.float32)
+    lsb = i_vmm[list(part.window.tiles)] / ((1 << bits) - 1)
+    weights = part.weights * (part.scales * lsb).astype(np.float32)[:, None]
     as_bits = weights.view(np.int32)
     as_bits += 0x80
     as_bits &= ~0xFF
@@ -137,7 +136,7 @@ def pair_product(
     """`CimArray.vmm_pairs` by way of DAC and ADC codes."""
     top = (1 << spec.adc_bits) - 1
     i_vmm = np.asarray(settings.i_vmm)
-    weighed = [replace(s, weights=pair_weights(s, i_vmm, spec.adc_bits)) for s in sums]
+    weights = [pair_weights(part, i_vmm, spec.adc_bits) for part in sums]
 
     def multiply(
         codes: NDArray[np.uint8], window: Window, unfold: Unfold | None
@@ -146,4 +145,5 @@ def pair_product(
         return out, out == top
 
     codes = drive_codes(x, volts, settings.v_read, spec.dac_bits)
-    return pairs.pair_product(codes, weighed, unfold, "unfold" in spec.capabilities, multiply)
+    unfolds = "unfold" in spec.capabilities
+    return pairs.pair_product(codes, sums, weights, unfold, unfolds, multiply)

@@ -57,6 +57,8 @@ class SocArray(ArrayBase):
         BoardError: The board is busy with another host, or wants another token.
     """
 
+    checks_inputs = True
+
     def __init__(
         self,
         open_stream: Callable[[], Stream],

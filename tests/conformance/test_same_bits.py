@@ -6,10 +6,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cimlab.core.array import CimArray, Unfold, Window
+from cimlab.core.array import CimArray, PairSum, Unfold, Window
 from cimlab.protocols import Ispp, WriteVerify, program
 from cimlab.rig import open_array
 from tests.conformance.conftest import SIZE, OneByteStream, lossy, over_memory
+
+
+def pair_sums(
+    rng: np.random.Generator,
+) -> list[tuple[PairSum, tuple[int, ...], Unfold | None]]:
+    """Windows of vectors and of maps, with outputs in another order and a pair left out."""
+    targets = np.array([[2, -1, 0, 1]])
+    numbers = [rng.normal(size=n).astype(np.float32) for n in (8, 1, 3)]
+    rest = (numbers[0][None], 1e6 * numbers[1], targets, numbers[2])
+    plain = PairSum(Window((0,), (2, 20), (2, 10)), *rest)
+    unfold = Unfold((3, 3), (2, 1), (1, 0))
+    return [(plain, (9, 18), None), (plain, (3, 18), None), (plain, (4, 2, 6, 7), unfold)]
 
 
 def scenario(array: CimArray) -> list[NDArray[np.generic]]:
@@ -29,6 +41,11 @@ def scenario(array: CimArray) -> list[NDArray[np.generic]]:
     found.append(array.vmm_unfolded(maps, Unfold((3, 3)), Window((0,), (2, 20), (3, 9))).current)
     array.clock.sleep(86400.0)
     found.append(array.vmm_transposed(v[:, :, : array.spec.cols].copy()).current)
+    for part, inputs, unfold in pair_sums(rng):
+        signed = rng.normal(size=inputs).astype(np.float32)
+        for volts in (0.05, -0.02):
+            sums = array.vmm_pairs(signed, volts, [part, part], unfold)
+            found += [sums.values, sums.clipped]
     found += [array.read(0.1, cells, averages=7).current, array.counters()]
     return found
 
