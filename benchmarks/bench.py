@@ -17,6 +17,7 @@ if __name__ == "__main__":
     main(
         {
             "torch": training_speed.against_torch,
+            "vgg8": training_speed.vgg8,
             "vmm": array_speed.vmm,
             "update": array_speed.update,
             "tcp": training_speed.over_tcp,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +15,17 @@ from harness import Row, interleaved, ratio
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from cimlab.core.array import CimArray
+from cimlab.nn import calibrate, convert
 from cimlab.records import Header, RunWriter
 from cimlab.rig import open_array
 from cimlab.training.data import Mnist, load_mnist
 from cimlab.training.events import StepDone
 from cimlab.training.lenet import LeNet
 from cimlab.training.loop import Training
+from cimlab.training.networks import VGG8
 from cimlab.training.recipe import Recipe
+from cimlab.training.updater import MixedPrecision, Trigger
+from cimlab.training.writing import Writer
 
 Step = Callable[[], object]
 FOREVER = 100_000
@@ -68,6 +73,43 @@ def against_torch(quick: bool) -> Iterator[Row]:
         detail: dict[str, object] = {name: found.micros() for name, found in times.items()}
         name = f"LeNet step on model: / torch, batch {size}"
         yield Row(name, wall, must, aim, "x", True, cpu, detail)
+
+
+def vgg8(quick: bool) -> Iterator[Row]:
+    """A VGG-8 step on 78 tiles of 256 x 64, 8-bit converters, against plain torch; batch 64."""
+    images = torch.rand(64, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(64) % 10
+    with open_array("model:?tiles=78&rows=256&cols=64") as array:
+        model = VGG8(torch.Generator().manual_seed(0))
+        digital = copy.deepcopy(model)
+        recipe = Recipe()
+        layers = convert(model, array, window=recipe.window)
+        groups = [{"params": [la.weight], "lr": 0.01 * la.scale * 2e-6} for la in layers.values()]
+        updater = MixedPrecision(
+            torch.optim.AdamW(groups, fused=True),
+            layers.values(),
+            Writer(array, recipe.writing, recipe.master, recipe.averages),
+            Trigger(recipe.threshold, recipe.remainder),
+            recipe.window,
+        )
+        updater.initialise(Writer(array, recipe.writing, "ideal", 1))
+        calibrate(model, layers, array, images)
+        optimizer = torch.optim.AdamW(digital.parameters(), lr=0.003, fused=True)
+
+        def step(network: torch.nn.Module, update: Step) -> None:
+            loss = F.cross_entropy(network(images), labels)
+            network.zero_grad()
+            loss.backward()
+            update()
+
+        cases: dict[str, Step] = {
+            "mixed": lambda: step(model, updater.step),
+            "torch": lambda: step(digital, optimizer.step),
+        }
+        times = interleaved(cases, 6 if quick else 20, warm=2)
+    wall, cpu = ratio(times["torch"], times["mixed"])
+    detail: dict[str, object] = {name: found.micros() for name, found in times.items()}
+    yield Row("VGG-8 step on model: / torch, batch 64", wall, 0.4, 0.7, "x", True, cpu, detail)
 
 
 def over_tcp(quick: bool) -> Iterator[Row]:
