@@ -23,6 +23,7 @@ from cimlab.core.errors import BoardError
 from cimlab.core.events import Sink
 from cimlab.core.guard import Guarded, tighter
 from cimlab.core.station import (
+    Arc2Board,
     Connection,
     MockBoard,
     ModelArray,
@@ -33,15 +34,18 @@ from cimlab.core.station import (
     load_station,
 )
 from cimlab.core.stream import Stream
-from cimlab.core.tap import Ledger, Tapped
+from cimlab.core.tap import Tapped
 from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
 from cimlab.emulated import EmulatedHardware
+from cimlab.life import Life
 from cimlab.wire.host_session import LinkStatistics
 from cimlab.wire.status import Status
 
 _log = logging.getLogger(__name__)
-_Connection: TypeAlias = ModelArray | TcpBoard | SerialBoard | BenchTable | ReplayedTrace
+_Connection: TypeAlias = (
+    ModelArray | TcpBoard | SerialBoard | BenchTable | Arc2Board | ReplayedTrace
+)
 _RESETS = 50
 """Frames struck by each other fault for one broken connection."""
 _ASK_AGAIN = 1.0
@@ -60,6 +64,8 @@ class StationArray(Guarded):
     Attributes:
         station: As given.
         ledger: The host's own counts of pulses and reads, to compare with `counters`.
+        usable: False for the cells that the station's health file marks as bad, (tiles, rows,
+            cols); None without such a file.
     """
 
     def __init__(
@@ -71,11 +77,14 @@ class StationArray(Guarded):
     ) -> None:
         seam = hardware if station.trace is None else _recorded(station, station.trace, hardware)
         counted = seam.counters() if "counters" in seam.spec.capabilities else None
-        self.ledger = Ledger(seam.spec, counted)
-        tapped = Tapped(seam, self.ledger, products=False)
+        self._life = Life(seam.spec, counted, station.health)
+        self.ledger = self._life.ledger
+        self.usable = self._life.usable
+        tapped = Tapped(seam, self._life, products=False)
         if sink is not None:
             tapped = Tapped(tapped, sink)
-        super().__init__(tapped, station.limits.limits())
+        limits = station.limits
+        super().__init__(tapped, limits.limits(), self._life.wear(limits.pulses_max))
         self.station = station
         self._hardware = hardware
         self._process = process
@@ -92,6 +101,7 @@ class StationArray(Guarded):
         finally:
             if self._process is not None:
                 self._process.stop()
+            self._life.keep()
 
 
 def _recorded(station: Station, trace: str, hardware: CimArray) -> CimArray:
@@ -130,6 +140,10 @@ def _hardware(connection: _Connection) -> CimArray:
             from cimlab.drivers.bench import open_bench
 
             return open_bench(connection)
+        case Arc2Board(port=number, firmware=firmware, rows=rows, cols=cols):
+            from cimlab.drivers.arc2 import open_arc2
+
+            return open_arc2(number, firmware, rows, cols)
         case ReplayedTrace(file=file):
             from cimlab.records.replay import Replay
 

@@ -7,8 +7,12 @@ A station is a TOML file or a short form; the short form is also what a file's `
     [array]
     connect = "tcp://192.168.1.20:5000"     # the one line that changes the hardware
 
+    health = "chip.health.h5"               # optional; cells marked bad there get no pulses, and
+                                            # it keeps how many the others have had
+
     [array.limits]                          # optional; each may only tighten the array's own
     v_set = 2.8
+    pulses_max = 1000000                    # of a cell's whole life: its wear budget
 
     [array.converters]                      # optional; what to set before the first verb
     v_read = 0.1
@@ -17,8 +21,10 @@ A bench has [bench] instead of [array]; see `cimlab.core.bench`.
 
 Short forms: `model:`, `model:?tiles=4&seed=3`, `model:device.toml?seed=3`, `mock:?transport=pty`,
 `tcp://host:port?token=...`, `serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`,
-`bench:?dut=crossbar:8x8:brram&instruments=keithley2450,keysight81160a,keysightb2200`, and
-`replay:session.h5`. Each takes `trace=session.h5`, too, and records a link trace.
+`bench:?dut=crossbar:8x8:brram&instruments=keithley2450,keysight81160a,keysightb2200`,
+`arc2:?firmware=arc2fw.bin&rows=8&cols=8`, `replay:session.h5`. Each takes `trace=session.h5`, too,
+and records a link trace. Where there is a board link, `faults=0.05&fault_seed=1` drops, damages and
+doubles frames on purpose.
 `cimlab.rig` turns a Station into hardware.
 """
 
@@ -100,6 +106,20 @@ class SerialBoard(_Linked):
     baud: int = Field(default=DEFAULT_BAUD, ge=300)
 
 
+class Arc2Board(Data):
+    """`arc2:?firmware=arc2fw.bin` - an ArC TWO board, through pyarc2."""
+
+    kind: Literal["arc2"] = "arc2"
+    port: int | None = Field(
+        default=None, ge=0, description="of pyarc2.find_ids(); None: the first"
+    )
+    firmware: str = Field(min_length=1, description="file that came with the board")
+    rows: int = Field(
+        default=32, ge=1, le=32, description="bit lines that are wired, from the first"
+    )
+    cols: int = Field(default=32, ge=1, le=32, description="word lines that are wired")
+
+
 class ReplayedTrace(Data):
     """`replay:trace.h5` - a recorded session: answers what was measured, refuses all else."""
 
@@ -108,7 +128,14 @@ class ReplayedTrace(Data):
 
 
 Connection: TypeAlias = (
-    ModelArray | MockBoard | TcpBoard | SerialBoard | MockBench | BenchTable | ReplayedTrace
+    ModelArray
+    | MockBoard
+    | TcpBoard
+    | SerialBoard
+    | MockBench
+    | BenchTable
+    | Arc2Board
+    | ReplayedTrace
 )
 _SCHEMES: dict[str, type[Connection]] = {
     "model": ModelArray,
@@ -116,12 +143,14 @@ _SCHEMES: dict[str, type[Connection]] = {
     "tcp": TcpBoard,
     "serial": SerialBoard,
     "bench": MockBench,
+    "arc2": Arc2Board,
     "replay": ReplayedTrace,
 }
 
 
 class _ArrayTable(Table):
     connect: str
+    health: str | None = None
     limits: LimitsTable = LimitsTable()
     converters: ConvertersTable = ConvertersTable()
 
@@ -141,6 +170,7 @@ class Station(Data):
         converters: To be applied on connection.
         text: What was given, for the records, without the token.
         trace: File to record every verb in, with its answer; None for none.
+        health: Health file of the array: bad cells get no pulses, and pulses are summed up in it.
     """
 
     connection: Connection
@@ -148,6 +178,7 @@ class Station(Data):
     converters: ConvertersTable = ConvertersTable()
     text: str
     trace: str | None = None
+    health: str | None = None
 
 
 def load_station(text_or_path: str | Path) -> Station:
@@ -157,7 +188,7 @@ def load_station(text_or_path: str | Path) -> Station:
         ConfigError: The form or the file is wrong; names file, line and the nearest right key.
     """
     text = str(text_or_path)
-    if re.match(r"[a-z]{3,}:", text):  # one letter and a colon is a Windows drive
+    if re.match(r"[a-z][a-z0-9]{2,}:", text):  # one letter and a colon is a Windows drive
         connection, trace = _connection(text)
         return Station(connection=connection, text=_public(text), trace=trace)
     try:
@@ -188,7 +219,12 @@ def parse_station(source: str, name: str) -> Station:
     array, bench = file.array, file.bench
     if array is None and bench is not None:
         return Station(
-            connection=bench, converters=bench.converters, text=_public(source), trace=file.trace
+            connection=bench,
+            limits=LimitsTable(pulses_max=bench.limits.pulses_max),
+            converters=bench.converters,
+            text=_public(source),
+            trace=file.trace,
+            health=bench.health,
         )
     if array is None or bench is not None:
         raise ConfigError(f"{name}: a station has either an [array] or a [bench]")
@@ -203,6 +239,7 @@ def parse_station(source: str, name: str) -> Station:
         converters=array.converters,
         text=_public(source),
         trace=trace if file.trace is None else file.trace,
+        health=array.health,
     )
 
 

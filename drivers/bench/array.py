@@ -36,6 +36,7 @@ from cimlab.core.array import (
 )
 from cimlab.core.clock import RestingClock
 from cimlab.core.errors import CapabilityError, ConfigError, InstrumentError, LimitError
+from cimlab.core.software_vmm import product_of_reads
 from cimlab.drivers.bench.checks import check_levels, check_pulses, check_read, within
 from cimlab.drivers.bench.clock import BenchClock
 from cimlab.drivers.bench.wiring import Source, Wiring
@@ -251,14 +252,7 @@ class BenchArray(ArrayBase):
 
         A cell on a bad line carries no current.
         """
-        window = window or Window.whole(self._spec)
-        address = np.arange(self._spec.size, dtype=np.int64).reshape(self._spec.shape[1:])
-        cells = address[slice(*window.rows), slice(*window.cols)]
-        reading = self.read(self._converters.v_read, cells.ravel())
-        g = np.nan_to_num(reading.g).reshape(cells.shape)
-        saturated = reading.saturated.reshape(cells.shape).any(axis=0)
-        current = (np.asarray(v, np.float64) @ g).astype(np.float32)
-        return Product(current, np.broadcast_to(saturated, current.shape))
+        return product_of_reads(self, v, window)
 
     def ground(self) -> None:
         """Sources off, then every line to ground; all of it is tried whatever fails."""

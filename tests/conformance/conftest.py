@@ -26,8 +26,10 @@ from cimlab.emulated import EmulatedHardware
 from cimlab.mock_hw.board import Chip, emulated_board
 from cimlab.mock_hw.devices import device
 from cimlab.mock_hw.faults import Faults, FaultyStream
+from cimlab.mock_hw.instruments import dut
 from cimlab.protocols.jobs import JOBS
 from cimlab.rig import open_array
+from tests.drivers.arc2.standin import installed, standin
 
 CHIP = Chip(device("brram"), tiles=2, rows=24, cols=20, seed=7)
 SIZE = f"tiles={CHIP.tiles}&rows={CHIP.rows}&cols={CHIP.cols}&seed={CHIP.seed}"
@@ -113,6 +115,17 @@ def lossy() -> Callable[[Stream], Stream]:
     return lambda stream: FaultyStream(stream, next(seeds), LOSSY, LOSSY)
 
 
+@contextlib.contextmanager
+def on_arc2() -> Iterator[CimArray]:
+    """An ArC TWO whose library is replaced by one that drives a device under test."""
+    device = dut("crossbar:12x10:brram")
+    with (
+        installed(standin(device)),
+        open_array("arc2:?firmware=fw.bin&rows=12&cols=10") as array,
+    ):
+        yield array
+
+
 BACKENDS: dict[str, Callable[[], contextlib.AbstractContextManager[CimArray]]] = {
     "model": lambda: open_array(f"model:?{SIZE}"),
     "memory": lambda: over_memory(lambda stream: stream),
@@ -121,6 +134,7 @@ BACKENDS: dict[str, Callable[[], contextlib.AbstractContextManager[CimArray]]] =
     "tcp": lambda: open_array(board_process("tcp")),
     "pty": lambda: open_array(board_process("pty")),
     "bench": lambda: open_array(bench_process("keithley2450,keysight81160a,keysightb2200")),
+    "arc2": lambda: on_arc2(),
     "bench-smu": lambda: open_array(bench_process("keithley2400,keithley707b")),
 }
 

@@ -2,8 +2,8 @@
 
 The fixture `array` (conftest.py) is each backend in turn: the physics without a wire, the
 emulated board over a memory stream, byte by byte, and over a lossy stream, behind TCP and a
-pseudo-terminal, and two benches of emulated instruments; with `-m hardware` also the station
-named by CIMLAB_STATION.
+pseudo-terminal, two benches of emulated instruments, and an ArC TWO whose library is replaced;
+with `-m hardware` also the station named by CIMLAB_STATION.
 """
 
 import time
