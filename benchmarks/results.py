@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-from rows import bench, gui, instruments, lenet, reliability, scale
+from rows import bench, gui, instruments, lenet, reliability, scale, twin
 from rows.row import Figures, Row
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -34,6 +34,7 @@ ROWS: dict[str, Row] = {
     **gui.ROWS,
     **scale.ROWS,
     **reliability.ROWS,
+    **twin.ROWS,
 }
 
 HEAD = """\

@@ -2,6 +2,7 @@
 
     python benchmarks/twin.py --seeds 0-2                 # fit
     python benchmarks/twin.py --seeds 0 --train 0-4       # and train LeNet on both
+    python benchmarks/twin.py --study 40                  # whether the standard errors are right
 
 Each seed draws a hidden set of parameters and starts `cimlab mock bench` on 8x8 such cells. Every
 step from there on is a command that works on a real bench: the sweeps of RECIPE over TCP, then
@@ -27,6 +28,8 @@ import numpy as np
 from lenet_seeds import seeds_of, train
 from numpy.typing import NDArray
 
+from cimlab.fit.fitting import fit
+from cimlab.fit.synthetic import Generator, Lab, characterise
 from cimlab.mock_hw.devices import device, write_device
 from cimlab.mock_hw.devices.brram import BulkRram
 
@@ -94,17 +97,7 @@ def bench(folder: Path, seed: int) -> Iterator[Path]:
 
 def curve(model: BulkRram, n: int = 40) -> NDArray[np.float64]:
     """Mean LTP and LTD curve of fresh cells, n pulses each that cross most of the window, S."""
-
-    class Draws:
-        rng = np.random.default_rng(0)
-
-        def normal(self, k: int) -> NDArray[np.float32]:
-            return self.rng.standard_normal(CELLS, np.float32)
-
-        def uniform(self, k: int) -> NDArray[np.float32]:
-            return self.rng.random(CELLS, np.float32)
-
-    draws = Draws()
+    draws = Generator(np.random.default_rng(0), CELLS)
     g, traits = model.born(CELLS, draws)
     means = []
     for v in [-3.0] * 5 + [1.9] * n + [-1.6] * n:
@@ -174,6 +167,33 @@ def trained(folder: Path, seeds: list[int], epochs: int) -> dict[str, Any]:
     }
 
 
+def study(n: int) -> dict[str, Any]:
+    """Pulls of n random hidden devices, without the bench between them and the fit."""
+    pulls: dict[str, list[float]] = {}
+    for seed in range(n):
+        truth = hidden(seed)
+        lab = Lab(truth, seed=seed)
+        characterise(lab)
+        found = fit(lab.tables, "brram")
+        for name, error in found.errors.items():
+            off = getattr(found.model, name) - getattr(truth, name)
+            pulls.setdefault(name, []).append(math.nan if error is None else off / error)
+        print(f"device {seed} fitted", file=sys.stderr, flush=True)
+    each = np.array(list(pulls.values()))
+    bias = each.mean(axis=1)
+    worst = int(np.abs(bias).argmax())
+    return {
+        "devices": n,
+        "pulls": each.size,
+        "within_2": int((np.abs(each) <= 2).sum()),
+        "within_3": int((np.abs(each) <= 3).sum()),
+        "rms": float(np.sqrt(np.mean(each**2))),
+        "bias": dict(zip(pulls, bias.tolist(), strict=True)),
+        "bias_largest": float(bias[worst]),
+        "bias_of": list(pulls)[worst],
+    }
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -181,7 +201,11 @@ def main() -> None:
     parser.add_argument("--train", type=seeds_of, default=[], help="seeds of trainings on each")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="folder for device files, runs and figures")
+    parser.add_argument("--study", type=int, help="only: so many devices without a bench")
     given = parser.parse_args()
+    if given.study:
+        print(json.dumps(study(given.study)))
+        return
     twins = []
     with tempfile.TemporaryDirectory() as scratch:
         for seed in given.seeds:

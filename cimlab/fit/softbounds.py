@@ -26,8 +26,6 @@ from cimlab.fit.population import Population, Problem
 from cimlab.mock_hw.devices.softbounds import SoftBounds
 
 SCALE = SoftBounds().w_max - SoftBounds().w_min
-FAR = 1e6
-"""uS; where nothing is cut off."""
 STEP_LEAST = 1e-4
 """uS; a step of no size would leave the noise, which is relative to it, without meaning."""
 
@@ -39,11 +37,10 @@ def law(v_least: float, data: Histories, traits: Array, shared: Array) -> Moves:
     step, low, high = np.maximum(traits[..., 0], STEP_LEAST), traits[..., 1], traits[..., 2]
     bound = np.where(up, high, low)
     share = np.where(felt, step / np.maximum(np.abs(bound - zero), STEP_LEAST), 0.0)
+    noise = np.where(felt, (step * c2c) ** 2, 0.0)
     count = np.where(felt, data.count[:, None], 1)
-    keep, scatter, noise = repeated(1 - share, (share * c2c) ** 2, np.zeros(1), count)
-    # towards its bound a pulse slows down by itself; only noise the other way is cut off
-    behind, ahead = np.where(up, low, -FAR), np.where(up, FAR, high)
-    return Moves(bound, keep, scatter, noise, np.exp(2 * shared[:, 2:3]), behind, ahead)
+    keep, scatter, noise = repeated(1 - share, np.zeros(1), noise, count)
+    return Moves(bound, keep, scatter, noise, np.exp(2 * shared[:, 2:3]), low, high)
 
 
 def prepare(data: Histories) -> Prepared:
