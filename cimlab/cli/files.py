@@ -37,6 +37,8 @@ def station_facts(station: Station, usable: Mask | None = None) -> dict[str, Any
         "limits": station.limits.model_dump(mode="json", exclude_unset=True),
         "converters": station.converters.model_dump(mode="json", exclude_unset=True),
     }
+    if station.health is not None:
+        facts["health"] = station.health
     facts |= _device_file(station)
     return facts if usable is None else facts | {_AVOIDED: (~usable).ravel().nonzero()[0].tolist()}
 

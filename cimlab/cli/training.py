@@ -74,6 +74,8 @@ def start_run(
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where)) if where else None
         known = check(health, array.spec).usable if array and health else None
+        if array is not None and known is None:
+            known = array.usable
         training = Training(plan, array, images, known)
         header = Header(
             kind="train",
@@ -156,7 +158,8 @@ def _count_on(array: StationArray, last: Mapping[str, Any]) -> None:
     """Let the ledger go on where the run stopped; a board that counts knows its pulses itself."""
     if last:
         array.ledger.reads += last["reads"]
-        if "counters" not in array.spec.capabilities:
+        # a health file has counted them on, too
+        if "counters" not in array.spec.capabilities and array.station.health is None:
             array.ledger.pulses += last["pulses"]
 
 

@@ -1,6 +1,7 @@
 """Stations that are benches: instruments, and how they are wired to the cells, as data.
 
 [bench]
+health = "chip.health.h5"            # optional; see [array] in `cimlab.core.station`
 i_comp = 1e-4                        # A, compliance of reads (and of pulses by the SMU)
 clock = "TCPIP::127.0.0.1::...::SOCKET"   # of `cimlab mock bench` only: no need to wait
 
@@ -36,6 +37,7 @@ v_read = 0.3
 width_min = 20e-9
 width_max = 10e-3
 count_max = 1000
+pulses_max = 1000000                 # of a cell's whole life; left out: any number
 
 [bench.converters]                   # as [array.converters]; i_read is the reads' compliance
 v_read = 0.1
@@ -49,7 +51,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Strict, model_validator
 
 from .array import Limits
-from .tables import ConvertersTable, Data, Positive, Table
+from .tables import ConvertersTable, Data, Positive, PulsesMax, Table
 
 Port = Annotated[int, Field(ge=1)]
 Ports = Annotated[tuple[Port, ...], Strict(False)]
@@ -87,10 +89,11 @@ class CellLimitsTable(Table):
     width_min: Positive = Field(default=_STANDS.width_min, description="s")
     width_max: Positive = Field(default=_STANDS.width_max, description="s")
     count_max: int = Field(default=_STANDS.count_max, ge=1, description="pulses a cell in one call")
+    pulses_max: PulsesMax = None
 
     def limits(self) -> Limits:
-        """As the seam's type."""
-        return Limits(**self.model_dump())
+        """As the seam's type, for one call."""
+        return Limits(**self.model_dump(exclude={"pulses_max"}))
 
 
 class BenchTable(Table):
@@ -108,6 +111,7 @@ class BenchTable(Table):
     )
     i_comp: Positive = Field(default=100e-6, description="A, compliance of reads and SMU pulses")
     origin: Literal["measured", "emulated"] = "measured"
+    health: str | None = Field(default=None, description="file of cells' health and pulses")
     limits: CellLimitsTable = CellLimitsTable()
     converters: ConvertersTable = ConvertersTable()
 

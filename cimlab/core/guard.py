@@ -27,6 +27,7 @@ from .array import (
 )
 from .clock import Clock
 from .errors import ConfigError, LimitError
+from .wear import Wear
 
 _HINT = "stay inside; limits are the tighter of the array's own and [array.limits] of the station"
 _ROUNDING = 1e-9
@@ -65,12 +66,18 @@ class Guarded(ArrayBase):
     Args:
         array: What does the work; closed with this wrapper.
         limits: The station's; the tighter of these and the array's own count.
+        wear: Which cells may get how many pulses more. With a budget there are no on-board jobs:
+            nobody knows beforehand how many pulses one takes, so the same protocol runs here.
     """
 
-    def __init__(self, array: CimArray, limits: Limits) -> None:
+    def __init__(self, array: CimArray, limits: Limits, wear: Wear | None = None) -> None:
         self._array = array
+        self._wear = wear
         self._limits = tighter(array.spec.limits, limits)
-        self._spec = dataclasses.replace(array.spec, limits=self._limits)
+        able = array.spec.capabilities
+        if wear is not None and wear.pulses_max is not None:
+            able = frozenset(name for name in able if not name.startswith("job:"))
+        self._spec = dataclasses.replace(array.spec, limits=self._limits, capabilities=able)
         # the last job's settings that were found harmless: training asks with the same ones
         self._passed: tuple[str, dict[str, float]] | None = None
 
@@ -157,6 +164,7 @@ class Guarded(ArrayBase):
         """See CimArray; a level beyond the read voltage is a pulse as long as the dwell."""
         pulses = int(np.count_nonzero(~(np.abs(v) <= self._limits.v_read)))
         self._check_levels(v, pulses, cells)
+        self._check_wear(pulses, cells)
         if not (0 < i_comp < np.inf and 0 <= dwell < np.inf):
             raise LimitError(
                 f"compliance {i_comp} A and dwell {dwell} s must be positive and finite"
@@ -171,6 +179,7 @@ class Guarded(ArrayBase):
         """See CimArray."""
         limits, widths = self._limits, np.asarray(width)
         self._check_levels(v, int(np.count_nonzero(v)), cells)
+        self._check_wear(np.count_nonzero(v), cells)
         if widths.shape not in ((), v.shape):
             raise ValueError(f"width of shape {widths.shape} does not fit {v.size} pulses")
         _all_between("pulse width", widths, limits.width_min, limits.width_max, "s")
@@ -186,7 +195,10 @@ class Guarded(ArrayBase):
     ) -> JobResult:
         """See CimArray; settings are held to the limits by their names (see `_JOB_VOLTAGES`)."""
         self._check_cells(cells)
+        if f"job:{name}" not in self._spec.capabilities:
+            return super().run_job(name, settings, cells, target)
         self._check_settings(name, settings)
+        self._check_wear(1, cells)
         if not np.isfinite(target).all():
             raise LimitError(f"job {name!r}: a target current is not a finite number")
         return self._array.run_job(name, settings, cells, target)
@@ -214,6 +226,11 @@ class Guarded(ArrayBase):
         if counts.dtype.kind not in "iu":
             raise LimitError(f"pulse counts must be integers, not {counts.dtype}")
         _all_between("pulse count", counts, 0, limits.count_max, "pulses")
+        self._check_wear(np.where(volts != 0, counts, 0), cells)
+
+    def _check_wear(self, pulses: ArrayLike, cells: Addresses | None) -> None:
+        if self._wear is not None:
+            self._wear.check(pulses, cells)
 
     def _check_levels(self, v: Floats, pulses: int, cells: Addresses) -> None:
         limits = self._limits

@@ -36,11 +36,14 @@ class HealthMap:
         states: `Health` of each cell, uint8 (tiles, rows, cols).
         identity: Which array it is, as ArraySpec.identity says.
         utc: When the screening began, ISO 8601.
+        pulses: Pulses each cell has had in its life as far as known, uint32 like states; None:
+            nothing is known.
     """
 
     states: NDArray[np.uint8]
     identity: str
     utc: str
+    pulses: NDArray[np.uint32] | None = None
 
     @property
     def usable(self) -> Mask:

@@ -11,6 +11,10 @@ from .array import Converters, Limits
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+PulsesMax = Annotated[
+    int | None, Field(ge=1, description="pulses of a cell's whole life: its wear budget")
+]
+
 
 class Data(BaseModel):
     """Frozen data; unknown keys are refused."""
@@ -33,10 +37,11 @@ class LimitsTable(Table):
     width_min: Positive = Field(default=0.0, description="s")
     width_max: Positive = Field(default=math.inf, description="s")
     count_max: int = Field(default=2**31 - 1, ge=1, description="pulses a cell in one call")
+    pulses_max: PulsesMax = None
 
     def limits(self) -> Limits:
-        """As the seam's type; whatever was left out limits nothing."""
-        return Limits(**self.model_dump())
+        """As the seam's type, for one call; whatever was left out limits nothing."""
+        return Limits(**self.model_dump(exclude={"pulses_max"}))
 
 
 class ConvertersTable(Table):

@@ -1,6 +1,6 @@
-"""Health files: what screening knows of an array, kept from run to run.
+"""Health files: what is known of an array's cells, and how often they were pulsed, over the runs.
 
-An HDF5 file with one dataset; replaced atomically, so a reader finds the old one or the new one.
+An HDF5 file with a dataset or two; replaced atomically, so readers find the old one or the new one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ def load(path: str | os.PathLike[str]) -> HealthMap:
                 FORMAT,
                 FORMAT_VERSION,
             ):
-                return HealthMap(file["states"][()], file.attrs["identity"], file.attrs["utc"])
+                pulses = file["pulses"][()] if "pulses" in file else None
+                attributes = file.attrs
+                return HealthMap(
+                    file["states"][()], attributes["identity"], attributes["utc"], pulses
+                )
     except (OSError, KeyError) as error:
         raise RecordError(f"cannot read the health file {path}: {error}") from error
     raise RecordError(f"{path} is not a {FORMAT} file of version {FORMAT_VERSION}")
@@ -62,6 +66,10 @@ def save(path: str | os.PathLike[str], health: HealthMap) -> None:
             )
             states = file.create_dataset("states", data=health.states)
             states.attrs.update({"unit": "1", "description": f"tiles, rows, cols: {_STATES}"})
+            if health.pulses is not None:
+                pulses = file.create_dataset("pulses", data=health.pulses)
+                told = "tiles, rows, cols: pulses each cell has had in its life"
+                pulses.attrs.update({"unit": "1", "description": told})
         os.replace(new, target)
     except OSError as error:
         raise RecordError(f"cannot write the health file {target}: {error}") from error
@@ -75,12 +83,13 @@ def update(path: str | os.PathLike[str], found: HealthMap) -> HealthMap:
     Raises:
         RecordError: The file is another array's.
     """
-    states = found.states
+    states, pulses = found.states, found.pulses
     if Path(path).exists():
         before = load(path)
         if before.states.shape != states.shape or before.identity != found.identity:
             raise RecordError(f"{path} tells the health of {before.identity}, not {found.identity}")
         states = np.where(states == Health.UNTESTED, before.states, states)
-    health = HealthMap(states, found.identity, found.utc)
+        pulses = before.pulses if pulses is None else pulses
+    health = HealthMap(states, found.identity, found.utc, pulses)
     save(path, health)
     return health
