@@ -36,6 +36,9 @@ from cimlab.mock_hw.ramps import Chip, Front, Ramp, program
 from cimlab.mock_hw.threefry import pair_keys
 from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX, dac_codes, ticks
 
+BORN_AT_ONCE = 1 << 18
+"""Devices made at a time: their random numbers take more memory than they do."""
+
 State = Mapping[str, NDArray[Any]]
 
 V_PULSE = 3.3
@@ -141,16 +144,11 @@ class SimulatedHal:
     def _wake(self) -> None:
         """Derive what the seed decides, and make the devices if they are not born yet."""
         size = int(np.prod(self._shape))
-        cells = np.arange(size, dtype=np.int64)
-        never = np.zeros(size, np.uint32)
-        g0, self._traits = self._device.born(size, CellDraws(self._key, Stream.BORN, cells, never))
-        u = CellDraws(self._key, Stream.STUCK, cells, never).uniform(0)
-        low, high = u < self._flaws.stuck / 2, u > 1 - self._flaws.stuck / 2
-        self._alive = ~(low | high)
-        if not self.state["born"][0]:
-            g0[low], g0[high] = self._device.g_min, self._device.g_max
-            self.state["g"][:] = g0
-            self.state["born"][0] = 1
+        self._traits = np.empty((0, 0), np.float32)
+        self._alive = np.empty(size, np.bool_)
+        for start in range(0, size, BORN_AT_ONCE):
+            self._bear(slice(start, min(start + BORN_AT_ONCE, size)), size)
+        self.state["born"][0] = 1
         tiles, rows, cols = self._shape
         wide = np.arange(tiles * (rows + cols), dtype=np.int64)
         draws = CellDraws(self._key, Stream.CONVERTERS, wide, np.zeros(wide.size, np.uint32))
@@ -164,6 +162,22 @@ class SimulatedHal:
             pair_keys(self._key, stream, tiles, n)
             for stream, n in ((Stream.VMM, cols), (Stream.VMM_TRANSPOSED, rows))
         )
+
+    def _bear(self, part: slice, size: int) -> None:
+        """Make some of the devices, of so many."""
+        cells = np.arange(part.start, part.stop, dtype=np.int64)
+        never = np.zeros(cells.size, np.uint32)
+        draws = CellDraws(self._key, Stream.BORN, cells, never)
+        g0, traits = self._device.born(cells.size, draws)
+        if not self._traits.size:
+            self._traits = np.empty((len(traits), size), np.float32)
+        self._traits[:, part] = traits
+        u = CellDraws(self._key, Stream.STUCK, cells, never).uniform(0)
+        low, high = u < self._flaws.stuck / 2, u > 1 - self._flaws.stuck / 2
+        self._alive[part] = ~(low | high)
+        if not self.state["born"][0]:
+            g0[low], g0[high] = self._device.g_min, self._device.g_max
+            self.state["g"][part] = g0
 
     @property
     def conductances(self) -> Cells:

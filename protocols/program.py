@@ -13,6 +13,9 @@ from cimlab.core.errors import ConfigError
 from cimlab.protocols.procedure import Steps, finish
 from cimlab.protocols.ramps import RampPlan, ramps
 
+JOB_CELLS = 1 << 18
+"""Cells of one job; results do not depend on it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramResult:
@@ -63,7 +66,7 @@ def program_steps(
     place: Literal["host", "board"] = "host"
     if plan.on_board == "auto" and f"job:{plan.job}" in array.spec.capabilities:
         place = "board"
-        done = array.run_job(plan.job, plan.settings(), where, goal)
+        done = _run(array, plan, where, goal)
     else:
         done = yield from ramps(array, plan, where, goal)
     return _result(where, goal, done, place)
@@ -80,6 +83,22 @@ def ascending(cells: Addresses, size: int) -> bool:
         return False
     rising = bool((cells[1:] > cells[:-1]).all())
     return not cells.size or (rising and bool(cells[0] >= 0 and cells[-1] < size))
+
+
+def _run(
+    array: CimArray, plan: RampPlan, cells: Addresses, target: NDArray[np.float64]
+) -> JobResult:
+    """The array's own job, for so many cells at a time: what it needs beside them stays small."""
+    if cells.size <= JOB_CELLS:
+        return array.run_job(plan.job, plan.settings(), cells, target)
+    current, pulses = np.empty(cells.size), np.empty(cells.size, np.int64)
+    converged, rounds = np.empty(cells.size, np.bool_), 0
+    for start in range(0, cells.size, JOB_CELLS):
+        part = slice(start, start + JOB_CELLS)
+        done = array.run_job(plan.job, plan.settings(), cells[part], target[part])
+        current[part], pulses[part], converged[part] = done.current, done.pulses, done.converged
+        rounds = max(rounds, done.rounds)
+    return JobResult(current, pulses, converged, rounds)
 
 
 def _result(

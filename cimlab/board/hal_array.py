@@ -7,6 +7,7 @@ On the board it lets a job be the same protocol code that runs on the host; on t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -61,7 +62,6 @@ class HalArray(ArrayBase):
         )
         if "rest" in info.capabilities:
             self._clock = RestingClock(self._hal.relax)
-        self._all = np.arange(self._spec.size, dtype=np.int64)
         self._whole = Window.whole(self._spec)
         self.configure(info.defaults)
 
@@ -74,6 +74,11 @@ class HalArray(ArrayBase):
     def converters(self) -> Converters:
         """The settings in force."""
         return self._converters
+
+    @functools.cached_property
+    def _all(self) -> Addresses:
+        """Every cell; made when first wanted, because it is twice the size of the chip's map."""
+        return np.arange(self._spec.size, dtype=np.int64)
 
     def configure(self, converters: Converters) -> None:
         """Apply converter settings."""

@@ -1,5 +1,7 @@
 """The closed form of the bit-serial converters against the eight cycles, cell by cell."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
 
 from cimlab.board.hal_array import HalArray
-from cimlab.core.array import Converters, Unfold, Window
+from cimlab.core.array import Converters, PairSum, Unfold, Window
+from cimlab.core.errors import LimitError
+from cimlab.mock_hw import multiplier
 from cimlab.mock_hw.devices import device
 from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
 
@@ -111,6 +115,88 @@ def test_unfolding_beside_the_chip_equals_unfolding_by_hand(unfold):
     a = first.convert(maps, window, unfold, False)
     b = second.convert(np.ascontiguousarray(vectors), window, None, False)
     np.testing.assert_array_equal(a, b)
+
+
+def _in_order(call, along_columns, *args):
+    return call(*args)._replace(along_columns=along_columns)
+
+
+SIZES = [(16, 8), (50, 24), (33, 7), (256, 64), (300, 5)]
+
+
+@pytest.mark.parametrize(("rows", "cols"), SIZES)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_both_orders_of_the_loops_give_the_same_bits(rows, cols, transposed, monkeypatch):
+    """Along the vectors and along the columns, and however the batch is cut."""
+    driven = cols if transposed else rows
+    v = np.random.default_rng(0).random((2, 150, driven)).astype(np.float32) * 0.1
+    window = Window((0, 1), (0, rows), (0, cols))
+    found = []
+    for along_columns in (True, False):
+        call = partial(_in_order, multiplier._call, along_columns)
+        with monkeypatch.context() as patch:
+            patch.setattr(multiplier, "_call", call)
+            multiplier._currents.cache_clear()
+            for cuts in ([], [1], [1, 2, 70]):
+                hal = open_hal(chip(rows=rows, cols=cols), driven * 1e-6)
+                parts = np.split(v, cuts, axis=1)
+                found.append(
+                    np.concatenate([hal.vmm(p, window, None, transposed).current for p in parts], 1)
+                )
+        multiplier._currents.cache_clear()
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+
+
+def test_sums_of_pairs_are_those_of_the_columns():
+    """In lanes of maps and of vectors, over several tiles and windows, signs and an unused pair."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(2, 6)).astype(np.float32)
+    scales = np.array([2e6, -1e6], np.float32)
+    targets = np.array([[1, 0, -1], [0, -1, 1]])
+    constant = np.array([3.0, -4.0], np.float32)
+    unfold = Unfold((3, 1), (1, 2), (1, 0))
+    window = Window((0, 1), (2, 14), (2, 8))
+    part = PairSum(window, weights, scales, targets, constant)
+    for x, cut in (
+        (rng.normal(size=(70, 24)), None),
+        (rng.normal(size=(3, 24)), None),
+        (rng.normal(size=(7, 8, 9, 8)), unfold),
+    ):
+        one, two = (HalArray(chip(7)) for _ in range(2))
+        for array in (one, two):
+            array.configure(Converters(0.1, 4.0, 5e-6, (8e-6, 4e-6)))
+        sums = one.vmm_pairs(x.astype(np.float32), 0.03, [part], cut)
+        volts = np.clip(x * 0.03, 0, 0.1).astype(np.float32)
+        if cut is None:
+            product = two.vmm(volts.reshape(-1, 2, 12).transpose(1, 0, 2).copy(), window)
+        else:
+            product = two.vmm_unfolded(volts, cut, window)
+        expected = np.tile(constant.astype(float), (product.current.shape[1], 1))
+        clipped = []
+        for k in range(2):
+            for j, to in enumerate(targets[k]):
+                if to >= 0:
+                    pair = product.current[k, :, 2 * j : 2 * j + 2]
+                    expected[:, to] += pair @ weights[k, 2 * j : 2 * j + 2] * float(scales[k])
+            used = np.repeat(targets[k] >= 0, 2)
+            clipped.append(product.saturated[k][:, used].sum())
+        values = sums.values if cut is None else sums.values.transpose(0, 2, 3, 1).reshape(-1, 2)
+        np.testing.assert_allclose(values, expected, rtol=1e-4, atol=2e-4)
+        assert sums.clipped.tolist() == clipped
+        assert sums.clipped.sum() > 0
+
+
+def test_inputs_beyond_the_dac_are_refused_before_anything_happens():
+    array = HalArray(chip())
+    good = np.full((2, 3, 16), 0.05, np.float32)
+    for bad in (-0.001, 0.101, np.nan):
+        v = good.copy()
+        v[1, 2, 3] = bad
+        with pytest.raises(LimitError, match="inputs"):
+            array.vmm(v)
+    untouched = HalArray(chip())
+    np.testing.assert_array_equal(array.vmm(good).current, untouched.vmm(good).current)
 
 
 def test_a_cut_batch_draws_the_same_noise():
