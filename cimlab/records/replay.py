@@ -45,8 +45,7 @@ class Replay(Verbs):
         self._path = os.fspath(path)
         self._file = open_reading(path, FORMAT, FORMAT_VERSION)
         self._codec = Codec(_unwritten, self._get)
-        self.position = 0
-        self._refusal = ""
+        self.position, self._refusal = 0, ""
         try:
             with self._damage_told():
                 self._spec, self._converters = self._head()
@@ -140,7 +139,8 @@ class Replay(Verbs):
             yield
         except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             where = f"call {self.position + 1}: " if self.position else ""
-            raise RecordError(f"cannot read {self._path}: {where}{error}") from error
+            self._refusal = f"cannot read {self._path}: {where}{error}"
+            raise RecordError(self._refusal) from error
 
 
 def _unwritten(kind: str, array: NDArray[Any]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -48,8 +49,8 @@ _CLASSES: dict[str, Any] = {
     )
 }
 _WITHOUT_ARRAYS = {kind.__name__: TypeAdapter(kind) for kind in (Converters, Unfold, Window)}
-_ARRAYS = {"cells", "current", "saturated", "values", "clipped", "pulses", "converged"}
-_ARRAYS |= {"weights", "targets", "constant"}
+_ARRAY = re.compile(r"NDArray|Mask|Floats|Addresses")
+"""In the annotation of a field that holds an array."""
 ANSWERS: dict[str, type] = {
     "configure": Converters,
     "read": Reading,
@@ -253,12 +254,12 @@ def _made(name: str, fields: dict[str, Any]) -> Any:
     """An object of the seam whose fields are of the kinds that they have to be."""
     if name in _WITHOUT_ARRAYS:
         return _WITHOUT_ARRAYS[name].validate_python(fields)
-    made = _CLASSES[name](**fields)
-    for field, value in fields.items():
-        array = isinstance(value, np.ndarray)
-        if array != (field in _ARRAYS) and (field != "cells" or value is not None):
-            raise ValueError(f"{field} of a {name} is a {type(value).__name__}")
-    return made
+    for field in dataclasses.fields(_CLASSES[name]):
+        value, kind = fields[field.name], str(field.type)
+        missing = value is None and kind.endswith("| None")
+        if isinstance(value, np.ndarray) != bool(_ARRAY.search(kind)) and not missing:
+            raise ValueError(f"{field.name} of a {name} is a {type(value).__name__}")
+    return _CLASSES[name](**fields)
 
 
 def plain(value: Any) -> Any:

@@ -32,13 +32,16 @@ def cells_of(rng):
     return np.sort(rng.choice(96, n, replace=False)).astype(np.int64)
 
 
-def pairs(rng, unfold=None):
-    window = Window((0, 1), (0, 4), (2, 6))
-    more = {}
-    if "targets" in {f.name for f in PairSum.__dataclass_fields__.values()}:
-        more["targets"] = np.tile(np.arange(2), (2, 1))
-    weights = rng.normal(size=(2, 4)) * 1e5
-    return [PairSum(window=window, weights=weights, constant=np.zeros(2, np.float32), **more)]
+def pairs(rng):
+    return [
+        PairSum(
+            window=Window((0, 1), (0, 4), (2, 6)),
+            weights=rng.normal(size=(2, 4)).astype(np.float32),
+            scales=np.full(2, 1e5, np.float32),
+            targets=np.tile(np.arange(2), (2, 1)),
+            constant=np.zeros(2, np.float32),
+        )
+    ]
 
 
 VERBS = {
