@@ -28,7 +28,40 @@ def _cells(f: Figures) -> str:
     )
 
 
+def _adapters(f: Figures) -> str:
+    worst = {part: max(map(abs, f[part].values())) for part in ("smus", "pulsers")}
+    return (
+        f"{len(f['smus'])} SMU classes: 10 kΩ within {worst['smus']:.3%}; "
+        f"{len(f['pulsers'])} pulser classes: conductance within {worst['pulsers']:.3%} of our own drivers'"
+    )
+
+
+def _traces(f: Figures) -> str:
+    n, cpu = f["batches"], f["cpu_seconds"]
+    same = "the same, bit for bit" if f["same_bits"] else "**differ**"
+    return (
+        f"losses {same}; {f['calls']} calls, {f['bytes'] / 1e6:.0f} MB for {n} batches; "
+        f"CPU time of the host {cpu['plain']:.1f} s plain, "
+        f"{cpu['recorded']:.1f} s recorded, {cpu['replayed']:.1f} s replayed"
+    )
+
+
 ROWS: dict[str, Row] = {
+    "bench-adapters": Row(
+        "PyMeasure's and QCoDeS' classes in the roles of a bench: resistor read, cell programmed "
+        "in three bursts",
+        "within 0.5 %",
+        "-",
+        "python benchmarks/adapters.py",
+        _adapters,
+    ),
+    "bench-traces": Row(
+        "LeNet's first batches on an emulated board, recorded as a link trace and replayed",
+        "the same losses",
+        "-",
+        "python benchmarks/traces.py",
+        _traces,
+    ),
     "bench-train": Row(
         "one cell, a train of 1,000 pulses, each read: messages of SMUs that pulse by themselves, "
         "and of the 4200A's PMU",
