@@ -51,7 +51,7 @@ def repeated(keep: Array, scatter: Array, noise: Array, count: Array) -> tuple[A
     square = keep * keep
     second = square + scatter
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(second < 1, (1 - second**count) / (1 - second), count)
+        ratio = np.where(np.abs(second - 1) > 1e-9, (1 - second**count) / (1 - second), count)
     return keep**count, second**count - square**count, noise * ratio
 
 
