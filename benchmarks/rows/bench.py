@@ -32,7 +32,8 @@ def _adapters(f: Figures) -> str:
     worst = {part: max(map(abs, f[part].values())) for part in ("smus", "pulsers")}
     return (
         f"{len(f['smus'])} SMU classes: 10 kΩ within {worst['smus']:.3%}; "
-        f"{len(f['pulsers'])} pulser classes: conductance within {worst['pulsers']:.3%} of our own drivers'"
+        f"{len(f['pulsers'])} pulser classes: conductance within {worst['pulsers']:.3%} "
+        "of our own drivers'"
     )
 
 
