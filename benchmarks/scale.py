@@ -64,8 +64,7 @@ def growth(quick: bool) -> Iterator[Row]:
         slope = np.polyfit(np.log(sizes), np.log(micros), 1)[0]
         detail: dict[str, object] = {"sizes": sizes, "us": micros}
         yield Row(f"growth with {what}, exponent", float(slope), 1.05, unit="", detail=detail)
-    if not quick:
-        _plot(found)
+    _plot(found)
 
 
 def start_up(quick: bool) -> Iterator[Row]:
