@@ -27,7 +27,8 @@ Station: TypeAlias = Annotated[
     str,
     typer.Option(
         help="A station file (TOML), or model:, mock:, tcp://host:port, "
-        "serial:///dev/ttyUSB0?baud=3000000, bench:."
+        "serial:///dev/ttyUSB0?baud=3000000, bench:, arc2:?firmware=fw.bin, replay:session.h5; "
+        "?trace=session.h5 records every verb."
     ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]

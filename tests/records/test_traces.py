@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import cimlab
 from cimlab.core.array import PairSum, Unfold, Window
 from cimlab.core.errors import BoardError, CapabilityError, CimError, LimitError, RecordError
+from cimlab.protocols import WriteVerify
 from cimlab.protocols.retention import RetentionPlan, retention
 from cimlab.records import traced
 from cimlab.records.recording import Recording
@@ -46,7 +47,7 @@ def pairs(rng):
 
 VERBS = {
     "read": lambda a, r: a.read(0.1),
-    "read some": lambda a, r: a.read(-0.1, cells_of(r), int(r.integers(1, 4))),
+    "read some": lambda a, r: a.read(0.05, cells_of(r), int(r.integers(1, 4))),
     "pulse": lambda a, r: a.pulse(float(r.uniform(-2, 2)), 1e-6, 2),
     "pulse map": lambda a, r: a.pulse(r.uniform(-2, 2, SHAPE), 2e-6, r.integers(0, 3, SHAPE)),
     "pulse_and_read": lambda a, r: a.pulse_and_read(np.float32(1.5), 1e-6, 0.1, cells_of(r)),
@@ -65,7 +66,7 @@ VERBS = {
     "vmm_transposed": lambda a, r: a.vmm_transposed(r.uniform(0, 0.1, (2, 3, 6))),
     "counters": lambda a, r: a.counters(),
     "run_job": lambda a, r: a.run_job(
-        "write_verify", {"rounds": 2.0}, cells_of(r), np.full(0, 1e-6)
+        "write_verify", WriteVerify().settings(), np.arange(4), np.full(4, 1e-6)
     ),
     "sweep": lambda a, r: a.sweep(np.linspace(0, 1, 4), 1e-4, 0.0, cells_of(r)),
     "configure": lambda a, r: a.configure(
