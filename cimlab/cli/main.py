@@ -109,7 +109,14 @@ app.command("plan-cost")(cost.plan_cost)
 app.command("gui")(gui.gui)
 _group("mock", "Emulated hardware behind real links.", bench=bench.bench, board=board.board)
 _group("data", "Data sets.", fetch=data.fetch)
-_group("runs", "Look at run files.", show=runs.show)
+_group(
+    "runs",
+    "Look at run files, check them, save what is left of damaged ones.",
+    show=runs.show,
+    list=runs.list_,
+    check=runs.check,
+    repair=runs.repair,
+)
 
 
 def _interrupt(*_: object) -> NoReturn:

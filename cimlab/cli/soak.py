@@ -64,7 +64,6 @@ def soak(
     out.mkdir(parents=True, exist_ok=True)
     file = out / "soak.h5"
     file.unlink(missing_ok=True)
-    start = time.monotonic()
     with ExitStack() as stack:
         where, processes = stack.enter_context(_hardware(station, faults))
         if gui:
@@ -74,16 +73,18 @@ def soak(
             lambda: {name: pids() for name, pids in processes.items()}, out / "soak.csv", period
         )
         one = _training if work is Work.TRAIN else _exercise
+        start = time.monotonic()
         with watch:
             done = _rounds(
                 lambda n: one(_struck_anew(where, n), file, seed + n, batches, v),
                 file,
                 start + 3600 * hours,
             )
+        seconds = time.monotonic() - start
         done["record_differs"] = _record_differs(where, out)
         if gui:
             done["gui_alive"] = window.poll() is None
-    data = _verdict(done, watch, time.monotonic() - start, out)
+    data = _verdict(done, watch, seconds, out)
     console.result(data, _text(data))
     if not data["passed"]:
         raise typer.Exit(3)

@@ -70,6 +70,16 @@ def read(file: h5py.File) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | No
     return None
 
 
+def whole(file: h5py.File) -> list[bool]:
+    """Of each slot, whether its contents have the CRC-32 that it names."""
+    found = []
+    for slot in (file[GROUP][name] for name in ("0", "1")):
+        text = slot["json"][()].tobytes().rstrip(b"\0")
+        arrays = {} if "arrays" not in slot else {k: d[()] for k, d in slot["arrays"].items()}
+        found.append(bool(text) and int(slot["crc"][()]) == _crc(arrays, text))
+    return found
+
+
 def _refresh(_: str, item: h5py.HLObject) -> None:
     if isinstance(item, h5py.Dataset):
         item.id.refresh()
