@@ -147,7 +147,9 @@ class Multiplier:
         out: _F32,
         marks: NDArray[np.bool_],
     ) -> int:
-        flat = np.ascontiguousarray(x, np.float32).reshape(-1)
+        flat = x.reshape(-1)
+        if flat.dtype != np.float32:
+            flat = flat.astype(np.float32)
         g = self._g
         if transposed:
             g = np.ascontiguousarray(g[call.tiles[1]].transpose(0, 2, 1))

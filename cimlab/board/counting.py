@@ -108,15 +108,19 @@ class CountingHal:
 
     def vmm(self, v: Floats, window: Window, unfold: Unfold | None, transposed: bool) -> Product:
         """See FloatHal; only if `takes_floats`."""
-        self._power()
-        return cast(FloatHal, self._float_hal).vmm(v, window, unfold, transposed)
+        if self._grounded:
+            self._power()
+        assert self._float_hal is not None  # noqa: S101 - takes_floats said so
+        return self._float_hal.vmm(v, window, unfold, transposed)
 
     def vmm_pairs(
         self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None
     ) -> PairProduct:
         """See FloatHal; only if `takes_floats`."""
-        self._power()
-        return cast(FloatHal, self._float_hal).vmm_pairs(x, volts, sums, unfold)
+        if self._grounded:
+            self._power()
+        assert self._float_hal is not None  # noqa: S101 - takes_floats said so
+        return self._float_hal.vmm_pairs(x, volts, sums, unfold)
 
     def read(
         self, code: int, cells: Addresses, averages: int
