@@ -39,6 +39,7 @@ from cimlab.drivers.soc import SocArray
 from cimlab.drivers.streams import SerialStream, TcpStream
 from cimlab.emulated import EmulatedHardware
 from cimlab.life import Life
+from cimlab.minder import Minder
 from cimlab.wire.host_session import LinkStatistics
 from cimlab.wire.status import Status
 
@@ -60,6 +61,7 @@ class StationArray(Guarded):
         hardware: The bare array; closed with this one.
         sink: Receives an event for every verb.
         process: The emulated hardware, ended after the array is closed.
+        minder: Turns a bench off should this process die; released after the array is closed.
 
     Attributes:
         station: As given.
@@ -74,6 +76,7 @@ class StationArray(Guarded):
         hardware: CimArray,
         sink: Sink | None,
         process: EmulatedHardware | None,
+        minder: Minder | None = None,
     ) -> None:
         seam = hardware if station.trace is None else _recorded(station, station.trace, hardware)
         counted = seam.counters() if "counters" in seam.spec.capabilities else None
@@ -88,6 +91,7 @@ class StationArray(Guarded):
         self.station = station
         self._hardware = hardware
         self._process = process
+        self._minder = minder
 
     @property
     def link(self) -> LinkStatistics | None:
@@ -99,6 +103,8 @@ class StationArray(Guarded):
         try:
             super().close()
         finally:
+            if self._minder is not None:
+                self._minder.release()
             if self._process is not None:
                 self._process.stop()
             self._life.keep()
@@ -212,7 +218,11 @@ def open_array(
         assert not isinstance(connection, MockBoard | MockBench)  # noqa: S101 - it has an address
         hardware = _patiently(connection, patience)
         undo.callback(hardware.close)
-        array = StationArray(station, hardware, sink, process)
+        minder = None
+        if isinstance(connection, BenchTable) and process is None:
+            minder = Minder(connection)
+            undo.callback(minder.release)
+        array = StationArray(station, hardware, sink, process, minder)
         undo.callback(array.close)
         settings = station.converters.over(array.converters)
         array.configure(settings)

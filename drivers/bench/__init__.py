@@ -2,7 +2,7 @@
 
 from cimlab.drivers.bench.array import BenchArray
 from cimlab.drivers.bench.smu_pulses import SmuPulses
-from cimlab.drivers.bench.station import open_bench
+from cimlab.drivers.bench.station import open_bench, shut_down
 from cimlab.drivers.bench.wiring import Wiring
 
-__all__ = ["BenchArray", "SmuPulses", "Wiring", "open_bench"]
+__all__ = ["BenchArray", "SmuPulses", "Wiring", "open_bench", "shut_down"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from cimlab.core.bench import BenchTable, InstrumentTable
-from cimlab.core.errors import ConfigError, LinkError
+from cimlab.core.errors import CimError, ConfigError, LinkError
 from cimlab.core.mistakes import nearest
 from cimlab.drivers.bench.array import BenchArray
 from cimlab.drivers.bench.clock import BenchClock
@@ -27,8 +27,8 @@ from cimlab.drivers.instruments.roles import Role
 ROLES: dict[str, type] = {
     "smu": SourceMeter,
     "pulser": PulseGenerator,
-    "matrix": SwitchMatrix,
     "bias": SourceMeter,
+    "matrix": SwitchMatrix,
 }
 """What each instrument of the table has to be."""
 
@@ -73,6 +73,27 @@ def open_bench(table: BenchTable) -> BenchArray:
         )
         opened.pop_all()  # from here on the array closes them
     return array
+
+
+def shut_down(table: BenchTable) -> list[str]:
+    """Outputs off and crosspoints open, by connections of its own; for when the host has died.
+
+    One instrument that fails does not keep the others from being turned off.
+
+    Returns:
+        What failed, a line an instrument.
+    """
+    failures = []
+    for name in ROLES:  # sources first: opening a relay under voltage wears it
+        instrument = getattr(table, name)
+        if instrument is None:
+            continue
+        try:
+            with contextlib.ExitStack() as opened:
+                _connect(name, instrument, opened)  # closing it turns it off
+        except CimError as error:
+            failures.append(str(error))
+    return failures
 
 
 def _check(name: str, table: InstrumentTable | None, role: type) -> None:

@@ -100,6 +100,32 @@ def test_a_signal_in_the_middle(bench, verb, number, tmp_path):
     assert bench.bench.closed == set()
 
 
+KILLED = [("generator", "read"), ("generator", "sweep"), ("smu", "train")]
+
+
+@pytest.mark.parametrize(("bench", "verb"), KILLED, indirect=["bench"])
+def test_a_killed_host_leaves_a_minder_that_turns_everything_off(bench, verb, tmp_path):
+    """SIGKILL: no handler runs, and instruments have no watchdog."""
+    station = tmp_path / "bench.toml"
+    station.write_text(bench_table(bench).toml())
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD.format(verb=VERBS[verb]), str(station)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout.readline() == "open\n"
+        began = bench.bench.clock.now()
+        until(lambda: bench.bench.clock.now() > began)
+        child.kill()
+        child.wait()
+        said = child.stderr.read()  # to its end: the minder's
+    assert "outputs off, matrix open" in said
+    assert dict(bench.bench._held) == {"ground": 0.0}  # nothing sources
+    assert bench.bench.closed == set()  # and nothing is connected
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, LinkError])
 @pytest.mark.parametrize(("bench", "verb"), SCENES, indirect=["bench"])
 @pytest.mark.parametrize("after", [1, 4])
