@@ -21,6 +21,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from cimlab.fit.histories import Array, Histories
 from cimlab.fit.moments import Moves, log_likelihood, predict
@@ -126,6 +127,12 @@ class Estimate:
 
 def maximise(problem: Problem, start: Population, traits: Array, iterations: int = 100) -> Estimate:
     """Maximise the marginal likelihood from a start and each cell's first guess (C, p)."""
+    # threads would spend their time waiting for each other: matrices here are tiny
+    with threadpool_limits(1):
+        return _maximised(problem, start, traits, iterations)
+
+
+def _maximised(problem: Problem, start: Population, traits: Array, iterations: int) -> Estimate:
     traits, _ = _settled(problem, start, traits, rounds=30)
     here, at = start, expand(problem, traits, start.shared)
     merit, reach, n = _merit(problem, at, here, traits), REACH, 0

@@ -39,6 +39,8 @@ def draw(fit: Fit, path: str | os.PathLike[str]) -> None:
 def _course(above: Axes, below: Axes, fit: Fit) -> None:
     assert fit.curve is not None  # noqa: S101 - asked by the caller
     measured, model = 1e6 * fit.curve.measured, 1e6 * fit.curve.model
+    last = 1 + int(np.flatnonzero(np.isfinite(measured)).max(initial=0))  # rests come last
+    measured, model = measured[:last], model[:last]
     step = np.arange(measured.size)
     above.plot(step, measured, ".", color=BLUE, markersize=4, label="measured, mean of the cells")
     above.plot(

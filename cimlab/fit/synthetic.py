@@ -67,7 +67,9 @@ class Lab:
         """
         v = np.asarray(v, np.float64)
         width, rest = np.broadcast_to(width, v.shape), np.broadcast_to(rest, v.shape)
-        current = np.array([self._step(*step, averages) for step in zip(v, width, rest, strict=True)])
+        current = np.array(
+            [self._step(*step, averages) for step in zip(v, width, rest, strict=True)]
+        )
         self.tables.append(
             Table(
                 time=np.repeat(np.cumsum(rest), self.n),

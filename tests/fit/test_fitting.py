@@ -136,9 +136,7 @@ def test_other_models(name):
     lab.run(np.zeros(50), averages=1)
     found = fit(lab.tables, name)
     for parameter in ("g_max", "sigma_read"):
-        assert getattr(found.model, parameter) == pytest.approx(
-            getattr(truth, parameter), rel=0.08
-        )
+        assert getattr(found.model, parameter) == pytest.approx(getattr(truth, parameter), rel=0.08)
     noise = "noise" if name == "pcm" else "c2c"
     assert getattr(found.model, noise) == pytest.approx(getattr(truth, noise), rel=0.1)
     assert found.goodness["chi2"] == pytest.approx(1.0, abs=0.06)
