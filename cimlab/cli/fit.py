@@ -38,7 +38,8 @@ def fit(
     from cimlab.mock_hw.devices import write_device
 
     tables = [Table.of_run(run) for run in runs]
-    compared, failures = {}, {}
+    compared: dict[str, Fit] = {}
+    failures: dict[str, str] = {}
     if model == AUTO:
         model, compared, failures = choose(tables)
         found = compared[model]
