@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from cimlab.core.array import CimArray
 from cimlab.mock_hw.devices import MODELS, Jumps, Replay, write_device
 from cimlab.rig import open_array
-from cimlab.training.data import Mnist, load_mnist
+from cimlab.training.data import Images, load_mnist
 from cimlab.training.events import EpochDone, StepDone
 from cimlab.training.loop import Training
 from cimlab.training.recipe import Recipe
@@ -45,7 +45,7 @@ def jumps(array: CimArray, v: float) -> Jumps:
     )
 
 
-def train(device: str, images: Mnist) -> dict[str, Any]:
+def train(device: str, images: Images) -> dict[str, Any]:
     """One epoch on a chip of that device."""
     pulses = 0
     with open_array(f"model:?device={device}") as array:

@@ -30,7 +30,7 @@ from cimlab.drivers.streams import TcpStream
 from cimlab.emulated import EmulatedHardware
 from cimlab.mock_hw.faults import Faults, FaultyStream
 from cimlab.rig import open_array
-from cimlab.training.data import Mnist, load_mnist
+from cimlab.training.data import Images, load_mnist
 from cimlab.training.events import EpochDone, StepDone
 from cimlab.training.loop import Training
 from cimlab.training.recipe import Recipe
@@ -38,7 +38,7 @@ from cimlab.training.recipe import Recipe
 Result = dict[str, Any]
 
 
-def train(array: CimArray, recipe: Recipe, data: Mnist, tell: Callable[[str], None]) -> Result:
+def train(array: CimArray, recipe: Recipe, data: Images, tell: Callable[[str], None]) -> Result:
     """Losses, accuracies, and what the cells carry afterwards."""
     losses, accuracies = [], []
     for event in Training(recipe, array, data).events():
@@ -56,7 +56,7 @@ def train(array: CimArray, recipe: Recipe, data: Mnist, tell: Callable[[str], No
 
 
 def faulty(
-    recipe: Recipe, data: Mnist, faults: Faults, tell: Callable[[str], None]
+    recipe: Recipe, data: Images, faults: Faults, tell: Callable[[str], None]
 ) -> tuple[Result, Result]:
     """The training over TCP with faults; its result, and what happened on the link."""
     process = EmulatedHardware(MockBoard(seed=recipe.seed))
@@ -89,7 +89,7 @@ def faulty(
     return result, facts
 
 
-def compare(rate: float, recipe: Recipe, data: Mnist, tell: Callable[[str], None]) -> Result:
+def compare(rate: float, recipe: Recipe, data: Images, tell: Callable[[str], None]) -> Result:
     """Both trainings and their comparison."""
     with open_array(f"model:?seed={recipe.seed}") as model:
         expected = train(model, recipe, data, tell)

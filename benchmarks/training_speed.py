@@ -18,7 +18,7 @@ from cimlab.core.array import CimArray
 from cimlab.nn import calibrate, convert
 from cimlab.records import Header, RunWriter
 from cimlab.rig import open_array
-from cimlab.training.data import Mnist, load_mnist
+from cimlab.training.data import Images, load_mnist
 from cimlab.training.events import StepDone
 from cimlab.training.lenet import LeNet
 from cimlab.training.loop import Training
@@ -32,7 +32,7 @@ FOREVER = 100_000
 """Batches an epoch: no epoch ends, and no test begins, within a measurement."""
 
 
-def plain(data: Mnist, size: int) -> Step:
+def plain(data: Images, size: int) -> Step:
     """A step of plain fp32 torch: the same network, optimiser and batches, nothing else."""
     model = LeNet(torch.Generator().manual_seed(0))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.004, weight_decay=0.01)
@@ -52,7 +52,7 @@ def plain(data: Mnist, size: int) -> Step:
     return step
 
 
-def trained(array: CimArray, data: Mnist, size: int, settle: int) -> Step:
+def trained(array: CimArray, data: Images, size: int, settle: int) -> Step:
     """A step of mixed-precision training, after so many that the first rush of writes is over."""
     training = Training(Recipe(batch_size=size, batches=FOREVER), array, data)
     steps = (event for event in training.events() if isinstance(event, StepDone))

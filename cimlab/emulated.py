@@ -109,7 +109,7 @@ class EmulatedHardware:
 
 def _board(mock: MockBoard) -> list[str]:
     arguments = ["--listen", "pty" if mock.transport == "pty" else "tcp://127.0.0.1:0"]
-    return arguments + _options(mock, "tiles", "rows", "cols", "seed", "device", "state")
+    return arguments + _options(mock, "tiles", "rows", "cols", "seed", "device", "adc_noise", "state")
 
 
 def _bench(mock: MockBench) -> list[str]:
@@ -119,4 +119,5 @@ def _bench(mock: MockBench) -> list[str]:
 
 def _options(mock: MockBoard | MockBench, *names: str) -> list[str]:
     given = {name: getattr(mock, name) for name in names}
-    return [word for name, v in given.items() if v is not None for word in (f"--{name}", str(v))]
+    flags = {f"--{name.replace('_', '-')}": v for name, v in given.items()}
+    return [word for flag, v in flags.items() if v is not None for word in (flag, str(v))]

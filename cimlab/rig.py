@@ -127,6 +127,7 @@ def _hardware(connection: _Connection) -> CimArray:
             # compiled physics: not loaded by a host that only talks to a board
             from cimlab.mock_hw.board import Chip
             from cimlab.mock_hw.devices import device
+            from cimlab.mock_hw.simulated import Imperfections
 
             chip = Chip(
                 device(connection.device),
@@ -134,6 +135,7 @@ def _hardware(connection: _Connection) -> CimArray:
                 connection.rows,
                 connection.cols,
                 connection.seed,
+                Imperfections(adc_noise=connection.adc_noise),
             )
             return HalArray(chip.hal())
         case TcpBoard(host=host, port=port, token=token):

@@ -29,7 +29,7 @@ class Side(NamedTuple):
     """The converters at one side of the tiles.
 
     Attributes:
-        front: (tiles, 3, outputs): slope, noise and offset of each one's codes.
+        front: (tiles, 4, outputs): slope, noise, offset and noise floor of each one's codes.
         keys: (tiles, 2, pairs) of their noise.
     """
 

@@ -198,15 +198,15 @@ def _outer(s, s0, row_step, next_step, n, v, at, lanes, o, line):  # type: ignor
 
 
 @_fused
-def _lengths(y, at, m, root):  # type: ignore[no-untyped-def]
-    """root[:m] = lengths of a block's vectors."""
+def _lengths(y, at, m, floor, root):  # type: ignore[no-untyped-def]
+    """root[:m] = lengths of a block's vectors, with the converters' noise floor."""
     root[:m] = ZERO
     for r in range(at.size):
         line = y[at[r] : at[r] + m]
         for i in range(m):
             root[i] += line[i] * line[i]
     for i in range(m):
-        root[i] = np.sqrt(root[i])
+        root[i] = np.sqrt(root[i] + floor)
 
 
 @_fused
@@ -325,7 +325,8 @@ def lanes(  # type: ignore[no-untyped-def]
         plan: `Plan` as an array.
         tiles: (2, t): where each of the window's tiles is in g, and which tile it is.
         g: (tiles, rows, cols) S.
-        front: (tiles, 3, columns): what turns a sum into an ADC code: slope, noise, offset.
+        front: (tiles, 4, columns): what turns a sum into an ADC code: slope, noise, offset, and
+            the noise floor in squared input codes.
         keys: (tiles, 2, pairs) of the converters' noise.
         vectors: (kinds, tiles) conversions so far; advanced here.
         unit: DAC codes a unit of x.
@@ -366,7 +367,7 @@ def lanes(  # type: ignore[no-untyped-def]
                 return wrong
             first = (tiles[0, t] * g.shape[1] + p.row0) * g.shape[2] + p.col0
             _outer(cells, first, g.shape[2], 1, p.cols, y, at, m, sums, stride)
-            _lengths(y, at, m, root)
+            _lengths(y, at, m, front[tiles[1, t], 3, 0], root)
             _outputs(
                 p,
                 t,
@@ -470,7 +471,7 @@ def _convert_columns(  # type: ignore[no-untyped-def]
 
 
 @_fused
-def _plain_inputs(x, p, t, b0, nb, unit, matrix, root):  # type: ignore[no-untyped-def]
+def _plain_inputs(x, p, t, b0, nb, unit, floor, matrix, root):  # type: ignore[no-untyped-def]
     """Input codes (vectors, rows) of a block of plain vectors, and their lengths (vectors,)."""
     present = min(p.group, p.channels - t * p.group)
     wrong = 0
@@ -482,7 +483,7 @@ def _plain_inputs(x, p, t, b0, nb, unit, matrix, root):  # type: ignore[no-untyp
         power = np.int32(0)  # in integers, so that the order does not matter
         for r in range(present):
             power = np.int32(power + np.int32(line[r]) * np.int32(line[r]))
-        root[b] = np.sqrt(np.float32(power))
+        root[b] = np.sqrt(np.float32(power) + floor)
     return wrong
 
 
@@ -516,7 +517,7 @@ def columns(  # type: ignore[no-untyped-def]
     for b0 in range(0, p.images, most):
         nb = min(most, p.images - b0)
         for t in range(tiles.shape[1]):
-            wrong += _plain_inputs(x, p, t, b0, nb, unit, matrix, root)
+            wrong += _plain_inputs(x, p, t, b0, nb, unit, front[tiles[1, t], 3, 0], matrix, root)
             if wrong and p.strict:
                 return wrong
             if padded.size:  # whole strips, so that nothing beyond the chip is read

@@ -45,6 +45,8 @@ V_PULSE = 3.3
 V_GATE = 5.0
 GATE_THRESHOLD = 0.7
 TICK = 10e-9
+SILENT = 1e-15
+"""Read noise of cells that have none, S, where the converters' is stated in its units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,14 @@ class Imperfections:
         stuck: Share of cells that no pulse moves, half of them stuck low, half high.
         adc_gain: Standard deviation of the converters' gain, relative.
         adc_offset: Standard deviation of their offset, ADC codes.
+        adc_noise: Standard deviation of what they add to a column's current in a product, A. Reads
+            of single cells are averaged in the analog and have none.
     """
 
     stuck: float = 0.002
     adc_gain: float = 0.005
     adc_offset: float = 0.5
+    adc_noise: float = 0.0
 
 
 def state_layout(
@@ -201,14 +206,19 @@ class SimulatedHal:
         """What turns a product's sums into codes, for every converter."""
         self._prepared: tuple[tuple[str, dict[str, float]], Ramp, Chip, Front] | None = None
         scale = np.float32(self._gate_open) * (self._v_read / self._i_vmm).astype(np.float32)
+        # the converters' own noise, as so much more of squared input codes: both noises pass the
+        # converter's gain, so their ratio is the same for all ranges
+        sigma = self._device.sigma_read or SILENT
+        floor = (255 * self._flaws.adc_noise / (self._v_read * sigma)) ** 2
         sides = []
         for gain, offset, keys in zip(self._gain, self._offset, self._keys, strict=True):
             # whole pairs: an odd last column gets a partner that nobody asks for
-            front = np.zeros((len(scale), 3, 2 * keys.shape[2]), np.float32)
+            front = np.zeros((len(scale), 4, 2 * keys.shape[2]), np.float32)
             slope = scale[:, None] * gain
             front[:, 0, : gain.shape[1]] = slope
-            front[:, 1, : gain.shape[1]] = slope * np.float32(self._device.sigma_read)
+            front[:, 1, : gain.shape[1]] = slope * np.float32(sigma)
             front[:, 2, : gain.shape[1]] = offset
+            front[:, 3] = floor
             sides.append(Side(front, keys))
         self._multiplier.sides = (sides[0], sides[1])
 

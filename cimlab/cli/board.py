@@ -20,6 +20,9 @@ def board(
     cols: Annotated[int, typer.Option(help="Columns of a tile.", min=1)] = 64,
     seed: Annotated[int, typer.Option(help="Decides devices, noise and converters.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="Device model, or a TOML file of one.")] = "brram",
+    adc_noise: Annotated[
+        float, typer.Option(help="What a converter adds in products, A.", min=0)
+    ] = 0.0,
     state: Annotated[
         Path | None, typer.Option(help="File that keeps the conductances; made if missing.")
     ] = None,
@@ -39,6 +42,7 @@ def board(
 
     from cimlab.mock_hw.board import Chip, run_board
     from cimlab.mock_hw.devices import device as model
+    from cimlab.mock_hw.simulated import Imperfections
     from cimlab.protocols.jobs import JOBS
 
     def ready(address: str) -> None:
@@ -46,7 +50,7 @@ def board(
 
     threadpool_limits(1)  # as in a host that trains: the same bits with any number of cores
     run_board(
-        Chip(model(device), tiles, rows, cols, seed),
+        Chip(model(device), tiles, rows, cols, seed, Imperfections(adc_noise=adc_noise)),
         listen=listen,
         jobs=JOBS,
         state=state,

@@ -89,7 +89,13 @@ def _group(name: str, help_text: str, **commands: Callable[..., None]) -> None:
 
 
 app.command("demo")(demo.demo)
-_group("train", "Train a network with its forward VMMs on the array.", lenet=train.lenet)
+_group(
+    "train",
+    "Train a network with its forward VMMs on the array.",
+    lenet=train.lenet,
+    vgg8=train.vgg8,
+    resnet18=train.resnet18,
+)
 app.command("program")(chip.program)
 app.add_typer(
     typer.Typer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,24 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from threadpoolctl import threadpool_limits
+from torch import nn
 
 from cimlab import records
 from cimlab.core.array import ArraySpec, Limits
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.core.station import Station, load_station
+from cimlab.nn import cut_layer
 from cimlab.records import Header, RunReader, RunWriter, WeightMap
 from cimlab.records.control import Requests
 from cimlab.records.health import check
 from cimlab.rig import StationArray, open_array
+from cimlab.training.cifar import load_cifar10
 from cimlab.training.data import load_mnist
 from cimlab.training.events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
+from cimlab.training.hardware import Hardware
 from cimlab.training.loop import Training
-from cimlab.training.recipe import Recipe
+from cimlab.training.networks import network
+from cimlab.training.recipe import DIGITAL, Recipe, large
 from cimlab.training.updater import Update
 
 from . import files
@@ -38,16 +43,27 @@ threadpool_limits(1)
 
 LEASE_OUT = 30.0
 """How long a resumed run waits for a board that still holds on to the host that was killed, s."""
+LOADERS = {"mnist": load_mnist, "cifar10": load_cifar10}
 _NO_ARRAY = ArraySpec(1, 1, 1, 1, 1, Limits(), "none", "emulated", "FP32 on the host, no array")
 
 
 def recipe(given: Mapping[str, Any], base: str = "paper") -> Recipe:
     """The plan of a run, "paper" or "tuned" with changes; ConfigError says what is wrong."""
     try:
-        return Recipe.tuned(**given) if base == "tuned" else Recipe(**given)
+        settings = large(**given) if given.get("network", "lenet") != "lenet" else given
+        return Recipe.tuned(**settings) if base == "tuned" else Recipe(**settings)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(wrong) from error
+
+
+def tiles(plan: Recipe, hardware: Hardware) -> int:
+    """Tiles of the hardware's size that a recipe's network needs."""
+    spec = replace(_NO_ARRAY, rows=hardware.rows, cols=hardware.cols)
+    model = network(plan.network).make(torch.Generator().manual_seed(0))
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
+    chosen = plan.on_chip or layers
+    return sum(cut_layer(n, layers[n], spec).tiles for n in chosen if n in layers)
 
 
 def start_run(
@@ -68,9 +84,9 @@ def start_run(
     """
     if not isinstance(station, Station):
         station = load_station(station)
-    where = None if plan.mode == "fp32" else station
+    where = None if plan.mode in DIGITAL else station
     epochs = {} if baseline is None else _epochs(baseline)
-    images = load_mnist()
+    images = LOADERS[plan.data]()
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where)) if where else None
         known = check(health, array.spec).usable if array and health else None
@@ -88,7 +104,7 @@ def start_run(
         )
         run = stack.enter_context(RunWriter.create(file, header, training.state()[0]))
         _follow(training, array, run, file)
-        return _result(training, array, file)
+        return _result(training, array, file, images.source)
 
 
 def resume_run(file: Path, station: str | None) -> dict[str, Any]:
@@ -102,12 +118,12 @@ def resume_run(file: Path, station: str | None) -> dict[str, Any]:
         found = before.checkpoint()
         if before.kind != "train" or found is None:
             raise RecordError(f"{file} holds no training that could be resumed")
-        plan = recipe(before.plan)
+        plan = Recipe.model_validate(before.plan)
         where = None
-        if plan.mode != "fp32":
+        if plan.mode not in DIGITAL:
             where = load_station(station) if station else files.recorded_station(before.station)
         last = _last_map(before)
-    images = load_mnist()
+    images = LOADERS[plan.data]()
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where, patience=LEASE_OUT)) if where else None
         if array is not None:
@@ -120,7 +136,7 @@ def resume_run(file: Path, station: str | None) -> dict[str, Any]:
         spec = array.spec if array else _NO_ARRAY
         run = stack.enter_context(RunWriter.resume(file, spec, len(moved)))
         _follow(training, array, run, file)
-        return _result(training, array, file) | {"moved_cells": len(moved)}
+        return _result(training, array, file, images.source) | {"moved_cells": len(moved)}
 
 
 def _epochs(file: Path) -> dict[str, NDArray[Any]]:
@@ -193,7 +209,8 @@ def _follow(training: Training, array: StationArray | None, run: RunWriter, file
                         _checkpoint(training, array, run)
                     raise KeyboardInterrupt("stopped on request")
     except BaseException:
-        log.warning("stopped; continue with: cimlab train lenet --resume %s", file)
+        name = training.recipe.network
+        log.warning("stopped; continue with: cimlab train %s --resume %s", name, file)
         raise
 
 
@@ -283,7 +300,9 @@ def _checkpoint(training: Training, array: StationArray | None, run: RunWriter) 
     run.checkpoint(arrays, info)
 
 
-def _result(training: Training, array: StationArray | None, file: Path) -> dict[str, Any]:
+def _result(
+    training: Training, array: StationArray | None, file: Path, source: str
+) -> dict[str, Any]:
     """What `cimlab train --json` prints; the epochs are all of the file's, resumed or not."""
     with records.load(file) as run:
         columns = {
@@ -298,6 +317,8 @@ def _result(training: Training, array: StationArray | None, file: Path) -> dict[
         "test_accuracy_paper_2560": columns["accuracy_2560"][-1],
         "epochs": epochs,
         "updates_per_weight": training.updates_per_weight,
+        "network": training.recipe.network,
+        "data": source,
         "mode": training.recipe.mode,
         "seed": training.recipe.seed,
         "station": array.station.text if array else None,

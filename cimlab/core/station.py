@@ -71,6 +71,9 @@ class _Simulated(Data):
         default="brram",
         description="a device model of cimlab.mock_hw.devices: name, preset or device file",
     )
+    adc_noise: float = Field(
+        default=0.0, ge=0, lt=1e-3, description="what a converter adds in products, A"
+    )
 
 
 class ModelArray(_Simulated):

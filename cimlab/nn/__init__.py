@@ -4,6 +4,7 @@ from .convert import calibrate, convert
 from .layer import ChipConv2d, ChipLayer, ChipLinear
 from .mapping import DeviceWindow, fresh_pair, rewritten_pair
 from .placing import place
+from .quantised import Quantised, quantise
 from .tiling import Cut, Placement, cut_layer
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "Cut",
     "DeviceWindow",
     "Placement",
+    "Quantised",
     "calibrate",
     "convert",
     "cut_layer",
     "fresh_pair",
     "place",
+    "quantise",
     "rewritten_pair",
 ]

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from .data import Mnist
+from .data import Images
 
 TEST_BATCH = 1000
+CROP = 4
+"""Pixels by which an augmented image is shifted at most."""
 
 
 class Batches:
@@ -25,17 +28,20 @@ class Batches:
         seed: Decides the order.
         batches: Batches an epoch.
         batch_size: Images a batch.
+        augment: Shift training images by up to 4 pixels either way, and mirror half of them.
     """
 
-    def __init__(self, data: Mnist, seed: int, batches: int, batch_size: int) -> None:
-        self._images = torch.from_numpy(data.train_images).unsqueeze(1)
+    def __init__(
+        self, data: Images, seed: int, batches: int, batch_size: int, augment: bool = False
+    ) -> None:
+        self._images = _maps(data.train_images)
         self._labels = torch.from_numpy(data.train_labels).long()
-        self._test_images = torch.from_numpy(data.test_images).unsqueeze(1)
+        self._test_images = _maps(data.test_images)
         self._test_labels = torch.from_numpy(data.test_labels).long()
-        self._seed, self._shape = seed, (batches, batch_size)
+        self._seed, self._shape, self._augment = seed, (batches, batch_size), augment
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (n, 1, height, width) in 0 .. 1 and labels (n,) of an epoch's batches.
+        """Images (n, channels, height, width) in 0 .. 1 and labels (n,) of an epoch's batches.
 
         No image comes twice before all have come once.
 
@@ -46,8 +52,15 @@ class Batches:
         generator = torch.Generator().manual_seed((self._seed << 20) + number)
         n, need = len(self._labels), self._shape[0] * self._shape[1]
         rounds = [torch.randperm(n, generator=generator) for _ in range(-(-need // n))]
-        for chosen in torch.cat(rounds)[:need].view(self._shape)[first:]:
-            yield _floats(self._images[chosen]), self._labels[chosen]
+        order = torch.cat(rounds)[:need].view(self._shape)
+        # drawn for the whole epoch: batches that a resumed run skips take their numbers along
+        shifts = torch.randint(2 * CROP + 1, (2, *self._shape), generator=generator)
+        mirrored = torch.rand(self._shape, generator=generator) < 0.5
+        for k in range(first, self._shape[0]):
+            images = self._images[order[k]]
+            if self._augment:
+                images = augmented(images, shifts[:, k], mirrored[k])
+            yield _floats(images), self._labels[order[k]]
 
     def sample(self, n: int) -> Tensor:
         """The first n training images."""
@@ -64,6 +77,30 @@ class Batches:
         return right
 
 
+def augmented(images: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor:
+    """Images cropped from a black frame of 4 pixels, some of them mirrored.
+
+    Args:
+        images: (n, channels, height, width).
+        shifts: First row and column of each crop in the framed image, 0 .. 8, (2, n).
+        mirrored: True for those to be mirrored left to right, (n,).
+    """
+    height, width = images.shape[2:]
+    framed = F.pad(images, (CROP,) * 4)
+    rows = shifts[0, :, None] + torch.arange(height)
+    across = torch.arange(width).expand(len(images), -1)
+    columns = shifts[1, :, None] + torch.where(mirrored[:, None], width - 1 - across, across)
+    which = torch.arange(len(images))[:, None, None]
+    # indices around the channels' slice: (n, height, width, channels)
+    return framed[which, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2).contiguous()
+
+
+def _maps(images: NDArray[np.uint8]) -> Tensor:
+    """With a dimension for the channel of grey images."""
+    tensor = torch.from_numpy(images)
+    return tensor.unsqueeze(1) if tensor.dim() == 3 else tensor
+
+
 def _floats(images: Tensor) -> Tensor:
-    """Grey values 0 .. 255 to 0 .. 1."""
+    """Values 0 .. 255 to 0 .. 1."""
     return images.float().div_(255)

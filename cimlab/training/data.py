@@ -47,30 +47,33 @@ _UNREADABLE = (OSError, EOFError, zlib.error)  # what reading, downloading and g
 
 
 @dataclass(frozen=True, slots=True)
-class Mnist:
-    """The handwritten digits of LeCun, Cortes and Burges.
+class Images:
+    """A data set of pictures; MNIST is the digits of LeCun, Cortes and Burges.
 
     Attributes:
-        train_images: (60000, 28, 28) uint8, 0 is background.
-        train_labels: (60000,) uint8, 0 to 9.
-        test_images: (10000, 28, 28) uint8.
-        test_labels: (10000,) uint8.
+        train_images: (n, height, width) or (n, channels, height, width) uint8, 0 is background.
+        train_labels: (n,) uint8, 0 to 9.
+        test_images: As train_images.
+        test_labels: As train_labels.
+        source: What was read, for the records: "canonical", or which copy.
     """
 
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.uint8]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
+    source: str = "canonical"
 
 
-def load_mnist() -> Mnist:
+def load_mnist() -> Images:
     """MNIST as arrays, downloaded at the first call.
 
     Raises:
         DataError: No source could be reached, or files in CIMLAB_DATA are corrupt.
     """
     _, files = _obtain(progress=False)
-    return Mnist(*(_array(files[name]) for name in MNIST_SHA256))
+    images, labels, test_images, test_labels = (_array(files[name]) for name in MNIST_SHA256)
+    return Images(images, labels, test_images, test_labels)
 
 
 def fetch_mnist(progress: bool = False) -> Path:

@@ -7,6 +7,7 @@ for event in run.events():
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -20,8 +21,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from cimlab.core.array import CimArray, Floats, Mask
 from cimlab.core.errors import ConfigError, RecordError
-from cimlab.nn import ChipLayer, calibrate, convert
-from cimlab.protocols import RampPlan, WriteVerify
+from cimlab.nn import ChipLayer, Quantised, calibrate, convert, quantise
+from cimlab.protocols import RampPlan, WriteVerify, calibration
 
 from .batches import Batches
 from .checkpoint import (
@@ -34,9 +35,9 @@ from .checkpoint import (
     optimizer_tensors,
     prime,
 )
-from .data import Mnist
+from .data import Images
 from .events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
-from .lenet import LeNet
+from .networks import network
 from .recipe import Recipe
 from .updater import MixedPrecision, Trigger, Update
 from .writing import Writer
@@ -72,38 +73,50 @@ class Training:
 
     Args:
         recipe: How to train.
-        array: What to train on; None in mode fp32, which needs none.
+        array: What to train on; None in modes fp32 and qat, which need none.
         data: Images and labels.
         usable: False for cells to avoid, (tiles, rows, cols); a resumed run needs the same.
 
     Attributes:
         recipe: As given.
         model: The network.
-        layers: Its chip layers by name; none in mode fp32.
-        updater: The mixed-precision updater; None in mode fp32.
+        layers: Its chip layers by name; none in modes fp32 and qat.
+        updater: The mixed-precision updater; None in modes fp32 and qat.
         step: Batches done.
         total: What was written in training so far.
 
     Raises:
-        ConfigError: The network does not fit the array, or there is no array.
+        ConfigError: The network does not fit the array or the images, or there is no array.
     """
 
     def __init__(
-        self, recipe: Recipe, array: CimArray | None, data: Mnist, usable: Mask | None = None
+        self, recipe: Recipe, array: CimArray | None, data: Images, usable: Mask | None = None
     ) -> None:
         self.recipe = recipe
         self.step = 0
         self.total = Update()
-        self.model = LeNet(torch.Generator().manual_seed(recipe.seed))
+        known = network(recipe.network)
+        if data.train_images[0].size != math.prod(known.image):
+            raise ConfigError(
+                f"{recipe.network} takes images of {known.image}, "
+                f"{recipe.data} has {data.train_images.shape[1:]}"
+            )
+        self.model = known.make(torch.Generator().manual_seed(recipe.seed))
         self.layers: dict[str, ChipLayer] = {}
+        self._roundings: dict[str, Quantised] = {}
         self.updater: MixedPrecision | None = None
         self._chip: _Chip | None = None
-        self._batches = Batches(data, recipe.seed, recipe.batches, recipe.batch_size)
+        self._losses: list[float] = []
+        self._batches = Batches(
+            data, recipe.seed, recipe.batches, recipe.batch_size, recipe.augment
+        )
         self._sums = _Sums()
         self._resumed: Resumed | None = None
-        if recipe.mode != "fp32":
+        if recipe.mode == "qat":
+            self._roundings = quantise(self.model, recipe.levels, recipe.headroom)
+        elif recipe.mode != "fp32":
             if array is None:
-                raise ConfigError(f"mode {recipe.mode} needs an array; only fp32 runs without")
+                raise ConfigError(f"mode {recipe.mode} needs an array; fp32 and qat run without")
             self.layers = convert(
                 self.model,
                 array,
@@ -124,7 +137,7 @@ class Training:
                 Trigger(0.0 if recipe.mode == "naive" else recipe.threshold, recipe.remainder),
                 recipe.window,
             )
-            self._chip = _Chip(array, self.model, self.layers)
+            self._chip = _Chip(array, self.model, self.layers, recipe.ranges == "fit")
         prime(self._optimizer)
 
     @property
@@ -153,15 +166,22 @@ class Training:
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters with their speed: a learning rate over the recipe's.
 
-        Weights on chip learn in proportion to the range of their layer, so that a layer with
-        small weights is not rewritten more often than one with large ones.
+        Weights on chip, and rounded ones, learn in proportion to the range of their layer, so
+        that a layer with small weights is not rewritten more often than one with large ones.
         """
-        recipe, on_chip = self.recipe, list(self.layers.values())
-        groups: list[dict[str, Any]] = [
-            {"params": [la.weight], "speed": recipe.rate * la.scale * recipe.window.span}
-            for la in on_chip
+        recipe = self.recipe
+        ranged: list[tuple[Tensor, float]] = [
+            (la.weight, la.scale * recipe.window.span) for la in self.layers.values()
         ]
-        taken = {la.weight for la in on_chip}
+        parameters = dict(self.model.named_parameters())
+        ranged += [
+            (parameters[f"{name}.parametrizations.weight.original"], rounding.limit)
+            for name, rounding in self._roundings.items()
+        ]
+        groups: list[dict[str, Any]] = [
+            {"params": [weight], "speed": recipe.rate * limit} for weight, limit in ranged
+        ]
+        taken = {weight for weight, _ in ranged}
         digital = [p for p in self.model.parameters() if p not in taken]
         return [*groups, {"params": digital, "speed": 1.0}]
 
@@ -193,7 +213,7 @@ class Training:
         if not self.model.training:
             self.model.train()
         for group in self._optimizer.param_groups:
-            group["lr"] = group["speed"] * self.recipe.lr_at(self.step)
+            group["lr"] = group["speed"] * self.recipe.lr_at(self.step, self._losses)
         loss = F.cross_entropy(self.model(images), labels)
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -211,6 +231,7 @@ class Training:
         start = time.perf_counter()
         right = self.test()
         sums, batches = self._sums, self.recipe.batches
+        self._losses.append(sums.loss / batches)
         return EpochDone(
             self.step // batches,
             self.step,
@@ -236,6 +257,7 @@ class Training:
             "step": self.step,
             "total": asdict(self.total),
             "epoch": asdict(self._sums),
+            "losses": self._losses,
         }
         return arrays, info
 
@@ -249,6 +271,7 @@ class Training:
             raise RecordError("the checkpoint is of another recipe; resume with the same options")
         self.step = info["step"]
         self.total = Update(**info["total"])
+        self._losses = list(info["losses"])
         self._sums = _Sums(**{**info["epoch"], "update": Update(**info["epoch"]["update"])})
         fill(self._digital() | optimizer_tensors(self._optimizer), arrays)
         none = np.empty(0)
@@ -272,15 +295,20 @@ class _Chip:
     """The array under the network, and the settings of its converters."""
 
     def __init__(
-        self, array: CimArray, model: torch.nn.Module, layers: dict[str, ChipLayer]
+        self, array: CimArray, model: torch.nn.Module, layers: dict[str, ChipLayer], fit: bool
     ) -> None:
         self.array = array
-        self._model, self._layers = model, layers
+        self._model, self._layers, self._fit = model, layers, fit
         self._columns = ideal_columns(array.spec)
 
     def calibrate(self, step: int, images: Tensor) -> Calibrated:
         """Fit ranges and columns to the network as it is."""
-        self._columns = calibrate(self._model, self._layers, self.array, images)
+        if self._fit:
+            self._columns = calibrate(self._model, self._layers, self.array, images)
+        elif step == 0:  # the converters stay as they are
+            self._columns = calibration.columns(self.array)
+            for layer in self._layers.values():
+                layer.correct(self._columns)
         residual = float(np.sqrt(np.mean(self._columns.residual**2)))
         return Calibrated(step, self.array.converters.i_vmm, residual)
 
@@ -293,7 +321,7 @@ class _Chip:
         for layer in self._layers.values():
             clipped[list(layer.placement.tiles)] = layer.clipped
         too_often = clipped > CLIPPED_MOST
-        if too_often.any():
+        if self._fit and too_often.any():
             ranges = np.array(self.array.converters.i_vmm)
             ranges[too_often] *= WIDER
             self._set_ranges(ranges)

@@ -8,6 +8,7 @@ crosses the threshold of a third of the range in 28 such steps.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,14 +16,26 @@ from pydantic import Field, model_validator
 from cimlab.nn import DeviceWindow
 from cimlab.protocols import Blind, Ispp, Plan, RampPlan, WriteVerify
 
+RISE, LOWEST = 0.3, 0.04
+"""One cycle: share of the run in which the learning rate rises, and where it begins."""
+PATIENCE = 5
+DIGITAL = ("fp32", "qat")
+"""Modes without an array."""
+
 
 class Recipe(Plan):
     """Settings of a training run."""
 
-    mode: Literal["mixed", "naive", "fp32"] = Field(
+    network: str = Field(default="lenet", description="of cimlab.training.networks")
+    data: Literal["mnist", "cifar10"] = Field(default="mnist", description="data set")
+    augment: bool = Field(
+        default=False, description="training images shifted by up to 4 pixels, half mirrored"
+    )
+    mode: Literal["mixed", "naive", "fp32", "qat"] = Field(
         default="mixed",
         description="mixed: accumulate, write what passes the threshold; naive: write every update "
-        "at once; fp32: no array, the same network on the same batches",
+        "at once; fp32: no array, the same network on the same batches; qat: no array, weights "
+        "rounded to the cells' levels in forward passes",
     )
     seed: int = Field(default=0, ge=0, description="of initial parameters and batches")
     epochs: int = Field(default=13, ge=1, description="epochs")
@@ -35,8 +48,10 @@ class Recipe(Plan):
         description="how fast weights on chip learn: they step by lr * rate of their layer's range",
     )
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of AdamW")
-    schedule: Literal["constant", "cosine"] = Field(
-        default="constant", description="of the learning rate over the run"
+    schedule: Literal["constant", "cosine", "onecycle", "plateau"] = Field(
+        default="constant",
+        description="of the learning rate over the run; onecycle rises for 30 % of it and falls as "
+        "a cosine; plateau halves it after 5 epochs whose loss is no new best",
     )
     on_chip: tuple[str, ...] | None = Field(
         default=None, description="layers on the array; None for all"
@@ -59,6 +74,11 @@ class Recipe(Plan):
     program: Literal["write-verify", "ispp", "blind"] = Field(
         default="write-verify", description="how cells are written"
     )
+    tolerance: float | None = Field(
+        default=None,
+        gt=0,
+        description="accepted deviation of a verified cell, A at v_read; None for the plan's own",
+    )
     averages: int = Field(
         default=16, ge=1, description="conversions averaged when cells are read for W_FP"
     )
@@ -68,6 +88,12 @@ class Recipe(Plan):
     )
     low: float = Field(default=0.82e-6, gt=0, description="least current of a cell, A at v_read")
     high: float = Field(default=3.29e-6, gt=0, description="largest current of a cell, A at v_read")
+    levels: int = Field(default=16, ge=2, description="of a cell, in mode qat")
+    ranges: Literal["fit", "station"] = Field(
+        default="fit",
+        description="ADC ranges of products: fitted to each tile's currents, or what the station "
+        "sets",
+    )
     headroom: float = Field(
         default=3.0, ge=1, description="weight range over the largest initial weight of a layer"
     )
@@ -87,12 +113,9 @@ class Recipe(Plan):
         noise of the products, and nearly all of it enters in the last layer, whose few products
         (3 of 707 tile operations an image) are cheap to repeat.
         """
-        settings: dict[str, Any] = {
-            "schedule": "cosine",
-            "program": "ispp",
-            "rate": 4.0,
-            "repeats": {"fc": 16},
-        }
+        settings: dict[str, Any] = {"schedule": "cosine", "program": "ispp"}
+        if changes.get("network", "lenet") == "lenet":
+            settings |= {"rate": 4.0, "repeats": {"fc": 16}}
         return cls(**settings | changes)
 
     @property
@@ -108,16 +131,61 @@ class Recipe(Plan):
     @property
     def writing(self) -> RampPlan | Blind:
         """The programming plan."""
+        accepted = {} if self.tolerance is None else {"tol": self.tolerance}
         match self.program:
             case "write-verify":
-                return WriteVerify()
+                return WriteVerify(**accepted)
             case "ispp":
-                return Ispp.precise()
+                return Ispp(**Ispp.precise().model_dump() | accepted)
             case "blind":
                 return Blind()
 
-    def lr_at(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        if self.schedule == "constant":
-            return self.lr
-        return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+    def lr_at(self, step: int, losses: Sequence[float] = ()) -> float:
+        """Learning rate of a step, counted from 0, after epochs of these mean losses."""
+        done = step / self.steps
+        match self.schedule:
+            case "constant":
+                return self.lr
+            case "cosine":
+                return self.lr * _falling(done)
+            case "onecycle":
+                if done < RISE:
+                    return self.lr * (LOWEST + (1 - LOWEST) * done / RISE)
+                return self.lr * _falling((done - RISE) / (1 - RISE))
+            case "plateau":
+                return self.lr * 0.5 ** _plateaus(losses)
+
+
+def _falling(done: float) -> float:
+    """Half a cosine, from 1 to 0."""
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _plateaus(losses: Sequence[float]) -> int:
+    """How often a loss has been no new best for PATIENCE epochs."""
+    best, waited, plateaus = math.inf, 0, 0
+    for loss in losses:
+        best, waited = (loss, 0) if loss < best else (best, waited + 1)
+        if waited == PATIENCE:
+            waited, plateaus = 0, plateaus + 1
+    return plateaus
+
+
+def large(network: str, **changes: Any) -> dict[str, Any]:
+    """The paper's settings for CIFAR-10 (PAPER 4), as a recipe takes them; changes replace some.
+
+    A range no larger than the initial weights suits networks whose activations are normalised.
+    """
+    settings: dict[str, Any] = {
+        "network": network,
+        "data": "cifar10",
+        "augment": True,
+        "epochs": 100,
+        "batches": 782,
+        "lr": 0.003,
+        "rate": 1.0,
+        "headroom": 1.0,
+        "schedule": "plateau",
+        "threshold": 1 / 15,
+    }
+    return settings | changes

@@ -41,6 +41,14 @@ PRESETS: dict[str, dict[str, float]] = {
     "exponential:gst-pcm": _neurosim(100, 0.105, 2.4, 4.71e3, 19.8, 0.015),
     "exponential:epiram": _neurosim(64, 0.5, 0.5, 81e3, 50.2, 0.02),
     "exponential:hzo-fefet": _neurosim(32, 1.75, 1.46, 559e3, 45, 0.005),
+    # the simulated cells of PAPER 4's table 1: 1 - 7 uA at 0.1 V, read noise 0.12 uA; the bounds
+    # leave room around, and the spreads are the b-RRAM's
+    "brram:table1": {
+        "g_min": 5.0e-6,
+        "g_max": 90.0e-6,
+        "sigma_read": 1.2e-6,
+        "g_rest": 30.0e-6,
+    },
     # aihwkit's ReRamArrayHfO2, with the corrupt devices that were measured
     "softbounds:array-hfo2": {
         "dw_min": 0.4622,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cimlab.training.data import Mnist
+from cimlab.training.data import Images
 
 
-def digits(train: int = 1500, test: int = 300, seed: int = 0) -> Mnist:
+def digits(train: int = 1500, test: int = 300, seed: int = 0) -> Images:
     rng = np.random.default_rng(seed)
     coarse = rng.random((10, 7, 7)) > 0.6
     templates = np.kron(coarse, np.ones((4, 4)))
@@ -20,4 +20,4 @@ def digits(train: int = 1500, test: int = 300, seed: int = 0) -> Mnist:
         moved = [np.roll(i, s, (0, 1)) for i, s in zip(images, shifts, strict=True)]
         return (np.clip(moved, 0, 1) * 255).astype(np.uint8), labels
 
-    return Mnist(*some(train), *some(test))
+    return Images(*some(train), *some(test))

@@ -15,7 +15,7 @@ from cimlab.board.hal_array import HalArray
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.mock_hw.devices import device
 from cimlab.mock_hw.simulated import SimulatedHal
-from cimlab.training.data import Mnist
+from cimlab.training.data import Images
 from cimlab.training.events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
 from cimlab.training.loop import Training
 from cimlab.training.recipe import Recipe
@@ -24,7 +24,7 @@ from tests.training.digits import digits
 
 
 @pytest.fixture(scope="module")
-def data() -> Mnist:
+def data() -> Images:
     return digits()
 
 
@@ -49,7 +49,7 @@ def only(kind: type[Event], events: list[Event]) -> list[Any]:
     return [e for e in events if isinstance(e, kind)]
 
 
-def test_events_come_in_order_and_add_up(data: Mnist) -> None:
+def test_events_come_in_order_and_add_up(data: Images) -> None:
     array, hal = chip()
     run = Training(short(), array, data)
     events = list(run.events())
@@ -70,7 +70,7 @@ def test_events_come_in_order_and_add_up(data: Mnist) -> None:
     assert int(hal.state["pulses"].sum()) == pulses
 
 
-def test_it_learns_and_every_batch_at_once_does_not_pay(data: Mnist) -> None:
+def test_it_learns_and_every_batch_at_once_does_not_pay(data: Images) -> None:
     array, _ = chip()
     mixed = Training(short(batches=60), array, data)
     last = only(EpochDone, list(mixed.events()))[-1]
@@ -82,7 +82,7 @@ def test_it_learns_and_every_batch_at_once_does_not_pay(data: Mnist) -> None:
     assert mixed.updates_per_weight < 2
 
 
-def test_the_same_seed_gives_the_same_bits(data: Mnist) -> None:
+def test_the_same_seed_gives_the_same_bits(data: Images) -> None:
     results = []
     for seed in (3, 3, 4):
         array, hal = chip()
@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_bits(data: Mnist) -> None:
     assert results[0] != results[2]
 
 
-def test_fp32_needs_no_array_and_sees_the_same_batches(data: Mnist) -> None:
+def test_fp32_needs_no_array_and_sees_the_same_batches(data: Images) -> None:
     run = Training(short(mode="fp32", batches=60), None, data)
     events = list(run.events())
     assert only(EpochDone, events)[-1].accuracy > 0.9
@@ -116,7 +116,7 @@ def test_fp32_needs_no_array_and_sees_the_same_batches(data: Mnist) -> None:
         {"on_chip": ("conv1", "fc"), "repeats": {"fc": 4}},
     ],
 )
-def test_policies_learn_too(data: Mnist, settings: dict[str, Any]) -> None:
+def test_policies_learn_too(data: Images, settings: dict[str, Any]) -> None:
     array, _ = chip()
     run = Training(short(batches=40, epochs=1, **settings), array, data)
     (last,) = only(EpochDone, list(run.events()))
@@ -124,7 +124,7 @@ def test_policies_learn_too(data: Mnist, settings: dict[str, Any]) -> None:
     assert last.update.pulses > 0
 
 
-def test_a_network_too_large_for_the_array(data: Mnist) -> None:
+def test_a_network_too_large_for_the_array(data: Images) -> None:
     array, _ = chip(tiles=4)
     with pytest.raises(ConfigError, match="on_chip=conv1,conv2"):
         Training(short(), array, data)
@@ -143,7 +143,7 @@ def through_json(state: tuple[dict[str, Any], dict[str, Any]]) -> tuple[Any, Any
     return {k: np.array(v) for k, v in arrays.items()}, json.loads(json.dumps(info))
 
 
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(data: Mnist) -> None:
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(data: Images) -> None:
     recipe = short(schedule="cosine", remainder="keep")
     whole = IdealArray()
     uninterrupted = list(Training(recipe, whole, data).events())
@@ -167,7 +167,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(data: Mnist) -> None
     assert (stopped.current == whole.current).all()
 
 
-def test_cells_that_moved_are_reported_and_believed(data: Mnist) -> None:
+def test_cells_that_moved_are_reported_and_believed(data: Images) -> None:
     array, hal = chip()
     run = Training(short(), array, data)
     stop_at(run, 15)
@@ -185,13 +185,13 @@ def test_cells_that_moved_are_reported_and_believed(data: Mnist) -> None:
     np.testing.assert_allclose(again.updater.believed[1, [5, 900]], 3.8e-6, atol=0.3e-6)
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(data: Mnist) -> None:
+def test_a_checkpoint_of_another_recipe_is_refused(data: Images) -> None:
     saved = through_json(Training(short(mode="fp32"), None, data).state())
     with pytest.raises(RecordError, match="another recipe"):
         Training(short(mode="fp32", seed=1), None, data).restore(*saved)
 
 
-def test_ranges_widen_when_a_tile_clips(data: Mnist) -> None:
+def test_ranges_widen_when_a_tile_clips(data: Images) -> None:
     array, _ = chip()
     run = Training(short(epochs=1, batches=2), array, data)
     events = run.events()
