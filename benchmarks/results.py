@@ -3,6 +3,7 @@
     python benchmarks/results.py                  # every row; an hour and more
     python benchmarks/results.py demo faults-1    # some rows
     python benchmarks/results.py --render         # only write the page again
+    python benchmarks/results.py --take FILE ROW  # a row measured elsewhere: in another clone
 
 Each row is a command of this repository that prints one JSON object. What it printed is kept in
 docs/results.json with date and commit; the page is written from that file and never by hand. The
@@ -114,9 +115,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; all if none")
     parser.add_argument("--render", action="store_true", help="measure nothing")
+    parser.add_argument("--take", type=Path, help="results.json to take the rows from")
     given = parser.parse_args()
     store = json.loads(STORE.read_text(encoding="utf-8")) if STORE.exists() else {}
-    for name in [] if given.render else given.rows or ROWS:
+    if given.take is not None:
+        found = json.loads(given.take.read_text(encoding="utf-8"))
+        store.update({name: found[name] for name in given.rows})
+        STORE.write_text(json.dumps(store, indent=1) + "\n", encoding="utf-8")
+    for name in [] if given.render or given.take else given.rows or ROWS:
         print(f"{name}: {ROWS[name].command}", file=sys.stderr)
         store[name] = measure(ROWS[name])
         print(ROWS[name].figure(store[name]), file=sys.stderr)

@@ -65,6 +65,19 @@ def _soak(f: Figures) -> str:
     )
 
 
+def _grounded(f: Figures) -> str:
+    times = "; ".join(
+        f"{what} {f[scene]['least']:.2f} to **{f[scene]['most']:.2f} s**"
+        for scene, what in (
+            ("host", "host killed"),
+            ("link", "link silent"),
+            ("gui", "window killed"),
+            ("bench", "bench's host killed, by the minder"),
+        )
+    )
+    return f"{f['times']} times each: {times}; the board's watchdog is {f['watchdog']:g} s"
+
+
 ROWS: dict[str, Row] = {
     "once": Row(
         "pulses over a link with 5 % of frames dropped, 5 % damaged, 5 % doubled, random resets",
@@ -101,6 +114,13 @@ ROWS: dict[str, Row] = {
     ),
     "fuzz-toml": _hostile("toml", 10_000, "station and device files"),
     "fuzz-hdf5": _hostile("hdf5", 10_000, "run files, cut off or changed"),
+    "grounded": Row(
+        "host, link or window dies while cells are pulsed: time until the lines are grounded",
+        "within the watchdog time",
+        "-",
+        "python benchmarks/grounded.py --times 10",
+        _grounded,
+    ),
     "soak-short": Row(
         "ten minutes of trainings with faults, a window following, records on",
         "flat memory, no leak of files or threads, no pulse lost or doubled",
