@@ -55,12 +55,15 @@ class Instrument:
     error_query: ClassVar[str] = "SYST:ERR?"
     no_error: ClassVar[str] = r"[+-]?0\b"
     """Pattern at the start of an empty queue's answer."""
+    stop: ClassVar[tuple[str, ...]] = ()
+    """Messages that end at once what goes on; none of them is answered."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._lock = threading.RLock()
         self._group: list[str] | None = None
         self._closed = self._owed = self._explaining = False
+        self._asked = 0
         self.identity = ""
         try:
             self.identity = self.query(self.identify).strip()
@@ -116,6 +119,29 @@ class Instrument:
             raise
         action()
 
+    @contextlib.contextmanager
+    def running(self, seconds: float = 0.0) -> Iterator[None]:
+        """Something goes on inside; the instrument may not answer for so many seconds.
+
+        What ends it early (Ctrl-C, an error, no answer) also stops the instrument, which would
+        otherwise take the next commands, such as output off, only after its last level.
+        """
+        self._link.patience = seconds
+        try:
+            yield
+        except BaseException:
+            self._link.patience = 0.0
+            with contextlib.suppress(CimError):
+                self._abort()
+            raise
+        self._link.patience = 0.0
+
+    def _abort(self) -> None:
+        """End what goes on, without waiting for anything."""
+        self._link.clear()
+        for message in self.stop:
+            self._link.write(message)
+
     def query(self, message: str) -> str:
         """Send a query and wait for its answer; see queries."""
         return self.queries([message], 1)[0]
@@ -156,13 +182,26 @@ class Instrument:
             self._explaining = False
 
     def _catch_up(self) -> None:
-        """Drop answers that an interrupted query (Ctrl-C, a timeout) left on the way."""
+        """Drop answers that an interrupted query (Ctrl-C, a timeout) left on the way.
+
+        The last of them is the answer to the question asked here, and to those that were asked
+        here before in vain.
+        """
         self._link.write(self.identify)
+        self._asked += 1
+        seen = 0
         for _ in range(LATE):
-            with contextlib.suppress(LinkProtocol):  # what is late may be garbled too
-                if self._link.read().strip() == self.identity:
-                    self._owed = False
-                    return
+            try:
+                seen += self._link.read().strip() == self.identity
+            except LinkProtocol:  # what is late may be garbled too
+                continue
+            except LinkTimeout:
+                if not seen:
+                    raise
+                self._asked = seen  # an earlier question was lost
+            if seen == self._asked:
+                self._asked, self._owed = 0, False
+                return
         raise LinkProtocol(f"{self.identity} does not say who it is any more")
 
     def send(self, *messages: str) -> None:

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import time
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.errors import ConfigError, LimitError
+from cimlab.core.errors import ConfigError, InstrumentError, LimitError
 from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.roles import Samples
 from cimlab.drivers.instruments.settings import Choice, Number, Switch
+from cimlab.drivers.instruments.timing import longest
 
 LIST_MAX = 100
 """Values a list command takes; longer lists are appended."""
 DWELL_MAX = 999.9999
+POLL_FIRST, POLL_LAST = 0.01, 0.5
+"""Between two looks at whether a sweep is over, s; each wait is twice the one before."""
 FUNCTIONS = {"voltage": "VOLT", "current": "CURR"}
+STATE = "TRIG:STAT?"
+GOING_ON = ("RUNNING", "WAITING", "BUILDING", "ABORTING")
+"""States of the 2450's trigger model before it is idle, aborted or failed."""
+PATIENCE = 10.0
+"""Wait for the end of a sweep beyond the longest it may take, s."""
 COMPLIANCE = 1 << 3
 """Bit of the 2400's status element: the source was in compliance."""
 LIMITED = 1 << 5
 """Bit of the 2450's source status: the limit was in force (page 8-29 of its manual)."""
 
 
-class Keithley2450(Instrument):
+class _SourceMeter(Instrument):
+    """What both families share."""
+
+    stop: ClassVar[tuple[str, ...]] = ("ABOR",)
+
+    nplc = Number("SENS:CURR:NPLC", 0.01, 10, "power line cycles", "integration time")
+
+    def _seconds(self, readings: int, dwell: float = 0.0) -> float:
+        """The longest that so many readings may take."""
+        return longest(readings, dwell, lambda: self.nplc)
+
+
+class Keithley2450(_SourceMeter):
     """2450 with its SCPI command set, as a SourceMeter (reference manual 2450-901-01)."""
 
     model = r"MODEL 2450\b"
@@ -35,7 +58,6 @@ class Keithley2450(Instrument):
     current_limit = Number("SOUR:VOLT:ILIM", 1e-9, 1.05, "A", "compliance")
     current_range = Number("SENS:CURR:RANG", 1e-8, 1, "A", "measuring range")
     current_autorange = Switch("SENS:CURR:RANG:AUTO", "measuring range by itself")
-    nplc = Number("SENS:CURR:NPLC", 0.01, 10, "power line cycles", "integration time")
     off_state = Choice(
         "OUTP:VOLT:SMOD",
         {"normal": "NORM", "zero": "ZERO", "high-impedance": "HIMP", "guard": "GUAR"},
@@ -72,13 +94,15 @@ class Keithley2450(Instrument):
 
     def measure(self, count: int = 1) -> Samples:
         """See SourceMeter: one trigger and one read-back, however many."""
-        self.send("TRAC:CLE 'defbuffer1'", f"SENS:COUN {count}", "TRAC:TRIG 'defbuffer1'")
-        return self._fetch(count)
+        with self.running(self._seconds(count)):
+            self.send("TRAC:CLE 'defbuffer1'", f"SENS:COUN {count}", "TRAC:TRIG 'defbuffer1'")
+            return self._fetch(count)
 
     def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
         """See SourceMeter; the device stays at each level until it has been measured too."""
         _check_sweep(v, 210.0, dwell)
-        with self.ending(self.off):
+        seconds = self._seconds(v.size, dwell)
+        with self.ending(self.off), self.running():
             with self.settings():
                 self.current_limit = i_comp
                 self.send(
@@ -86,9 +110,18 @@ class Keithley2450(Instrument):
                     "SENS:COUN 1",
                     f"SOUR:SWE:VOLT:LIST 1, {dwell:.9g}, 1, OFF, 'defbuffer1'",
                     "INIT",
-                    "*WAI",
                 )
+                self._wait(seconds)
             return self._fetch(v.size)
+
+    def _wait(self, seconds: float) -> None:
+        """Ask until the sweep is over: after *WAI the instrument would not hear ABORt either."""
+        end, pause = time.monotonic() + seconds + PATIENCE, POLL_FIRST
+        while (answer := self.query(STATE)).startswith(GOING_ON):
+            if time.monotonic() > end:
+                raise InstrumentError(STATE, f"{answer.strip()} after {seconds:.0f} s and more")
+            time.sleep(pause)
+            pause = min(2 * pause, POLL_LAST)
 
     def off(self) -> None:
         """Output off."""
@@ -101,7 +134,7 @@ class Keithley2450(Instrument):
         return Samples(table[:, 0], table[:, 1], table[:, 2].astype(int) & LIMITED != 0)
 
 
-class Keithley2400(Instrument):
+class Keithley2400(_SourceMeter):
     """2400 family as a SourceMeter (user's manual 2400S-900-01)."""
 
     model = r"MODEL 24[0-4]0\b"
@@ -112,7 +145,6 @@ class Keithley2400(Instrument):
     compliance = Number("SENS:CURR:PROT", 1e-9, 1.05, "A", "current compliance")
     current_range = Number("SENS:CURR:RANG", 0, 1.05, "A", "measuring range")
     current_autorange = Switch("SENS:CURR:RANG:AUTO", "measuring range by itself")
-    nplc = Number("SENS:CURR:NPLC", 0.01, 10, "power line cycles", "integration time")
     delay = Number("SOUR:DEL", 0, DWELL_MAX, "s", "wait between sourcing and measuring")
     trigger_count = Number("TRIG:COUN", 1, 2500, "", "cycles of one trigger")
     off_state = Choice(
@@ -149,12 +181,14 @@ class Keithley2400(Instrument):
     def measure(self, count: int = 1) -> Samples:
         """See SourceMeter."""
         self.trigger_count = count
-        return self._read(count)
+        with self.running(self._seconds(count)):
+            return self._read(count)
 
     def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
         """See SourceMeter; at most 2500 points."""
         _check_sweep(v, 210.0, dwell)
-        with self.ending(self._idle):
+        seconds = self._seconds(v.size, dwell)
+        with self.ending(self._idle), self.running(seconds):
             with self.settings():
                 self.compliance = i_comp
                 self.delay = dwell

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cimlab.core.errors import LimitError
 from cimlab.drivers.instruments.roles import Samples
 from cimlab.drivers.instruments.settings import Setting
+from cimlab.drivers.instruments.timing import longest
 from cimlab.drivers.instruments.tsp import TspInstrument
 
 V_MAX, I_MAX = 200.0, 1.5
@@ -45,6 +48,8 @@ class Keithley2600B(TspInstrument):
     """Any 2600B, channel A, as a SourceMeter (reference manual 2600BS-901-01)."""
 
     model = r"MODEL 26[0-5]\d[AB]"
+    stop: ClassVar[tuple[str, ...]] = ("abort", "smua.abort()")
+    """The first one is no Lua: it ends the script that runs, a sweep's loop."""
 
     voltage = Attribute("source.levelv", -V_MAX, V_MAX, "V")
     current_limit = Attribute("source.limiti", 1e-10, I_MAX, "A")
@@ -82,18 +87,20 @@ class Keithley2600B(TspInstrument):
 
     def measure(self, count: int = 1) -> Samples:
         """See SourceMeter: one call and one read-back, however many."""
-        self.send(
-            "smua.nvbuffer1.clear()",
-            f"smua.measure.count = {count}",
-            "smua.measure.i(smua.nvbuffer1)",
-        )
-        return self._fetch(count)
+        with self.running(self._seconds(count)):
+            self.send(
+                "smua.nvbuffer1.clear()",
+                f"smua.measure.count = {count}",
+                "smua.measure.i(smua.nvbuffer1)",
+            )
+            return self._fetch(count)
 
     def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
         """See SourceMeter: the levels are uploaded, a loop on the instrument does the rest."""
         if v.ndim != 1 or not v.size or not np.abs(v).max() <= V_MAX:
             raise LimitError(f"a sweep has levels within {V_MAX:g} V in one dimension")
-        with self.ending(self.off), self.settings():
+        seconds = self._seconds(v.size, dwell)
+        with self.ending(self.off), self.running(seconds), self.settings():
             self.current_limit = i_comp
             self.send("cimlab_v = {}", "smua.nvbuffer1.clear()", "smua.measure.count = 1")
             for start in range(0, v.size, LIST_MAX):
@@ -106,6 +113,10 @@ class Keithley2600B(TspInstrument):
                 f"delay({dwell:.9g}) smua.measure.i(smua.nvbuffer1) end"
             )
         return self._fetch(v.size)
+
+    def _seconds(self, readings: int, dwell: float = 0.0) -> float:
+        """The longest that so many readings may take."""
+        return longest(readings, dwell, lambda: self.nplc)
 
     def off(self) -> None:
         """Output off."""

@@ -24,6 +24,8 @@ INTEGRATIONS = {"short": 1, "medium": 2, "long": 3}
 LETTERS = "NCT"
 """Normal, in compliance, another channel in compliance."""
 POLL = 0.01
+LEVEL, PATIENCE = 1.0, 60.0
+"""Longest measurement of one level, and wait beyond the longest sweep, s."""
 
 
 class Kxci(Instrument):
@@ -44,6 +46,11 @@ class Kxci(Instrument):
             answer = self.query(message).strip()
             if answer != "ACK":
                 raise InstrumentError(message, answer)
+
+    def _abort(self) -> None:
+        """KXCI acknowledges even what ends everything; that answer is dropped later."""
+        self._owed = True
+        super()._abort()
 
     def check(self, sent: str) -> None:
         """InstrumentError with the last error after what was sent, which is forgotten then."""
@@ -125,7 +132,7 @@ class Keithley4200(Kxci):
                 "MD",
                 "ME1",
             )
-            self.wait("SP", (0, 1), "ME1", 60 + v.size * (dwell + 1))
+            self.wait("SP", (0, 1), "ME1", v.size * (dwell + LEVEL) + PATIENCE)
             volts, _ = self._column("V1", v.size)
             current, limited = self._column("I1", v.size)
         return Samples(volts, current, limited)

@@ -69,6 +69,7 @@ class Keithley4200Pmu(Kxci):
         current_range: Range of readings, A; what reaches it counts as limited.
     """
 
+    stop: ClassVar[tuple[str, ...]] = (":PMU:TEST:ABORT",)
     width_min: ClassVar[float] = WIDTH_MIN
     count_max: ClassVar[int] = COUNT_MAX
 
@@ -138,7 +139,7 @@ class Keithley4200Pmu(Kxci):
         numbers = {pulse: n for n, pulse in enumerate(dict.fromkeys(p for p, _ in course), 1)}
         listed = ",".join(f"{numbers[pulse]},{loops}" for pulse, loops in course)
         seconds = sum(pulse.seconds * loops for pulse, loops in course)
-        with self.ending(self.off):
+        with self.ending(self.off), self.running():
             self._start()
             for pulse, n in numbers.items():
                 self.send(*_upload(n, pulse))

@@ -86,7 +86,7 @@ class _Pulser(Instrument):
                 f"count 1 .. {self.count_max}"
             )
         period = max(2 * width, self.period_min)
-        with self.ending(self.off):
+        with self.ending(self.off), self.running(count * period):
             with self.settings():
                 self.polarity = "normal" if v > 0 else "inverted"
                 self._set_levels(max(v, 0.0), min(v, 0.0))

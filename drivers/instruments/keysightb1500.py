@@ -29,6 +29,8 @@ WIDTH_MIN, EDGE, PERIOD_MIN, PERIOD_MAX = 50e-9, 30e-9, 200e-9, 10.0
 COUNT_MAX = 1_000_000
 LOAD = 1e6
 """What levels are meant for, ohm: the most that SER takes, as a cell is no 50 ohm load."""
+LEVEL = 0.1
+"""Longest spot measurement with its commands, s; a bound for waiting, not a time."""
 PATIENCE = 10.0
 """Wait for the end of pulses beyond the time they take, s."""
 
@@ -54,6 +56,7 @@ class _Module(Instrument):
 class KeysightB1500(_Module):
     """The first SMU as a SourceMeter."""
 
+    stop: ClassVar[tuple[str, ...]] = ("AB",)
     kinds: ClassVar[tuple[str, ...]] = ("B1510A", "B1511A", "B1511B", "B1517A")
 
     @property
@@ -77,7 +80,8 @@ class KeysightB1500(_Module):
 
     def measure(self, count: int = 1) -> Samples:
         """See SourceMeter; the voltage is the level, or unknown (NaN) in compliance."""
-        return self._samples(np.full(count, self._v), [[f"TI {self._channel},0"]] * count)
+        with self.running(count * LEVEL):
+            return self._samples(np.full(count, self._v), [[f"TI {self._channel},0"]] * count)
 
     def sweep(self, v: NDArray[np.float64], i_comp: float, dwell: float = 0.0) -> Samples:
         """See SourceMeter."""
@@ -86,7 +90,7 @@ class KeysightB1500(_Module):
             raise LimitError(f"dwell {dwell:g} s is outside 0 .. {DWELL_MAX} s")
         wait = [f"PA {dwell:.4f}"] if dwell >= 1e-4 else []
         points = [[self._force(x, i_comp), *wait, f"TI {self._channel},0"] for x in v]
-        with self.ending(self.off):
+        with self.ending(self.off), self.running(v.size * (dwell + LEVEL)):
             self._connect()
             return self._samples(v, points)
 

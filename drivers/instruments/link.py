@@ -13,11 +13,17 @@ from pyvisa.constants import StatusCode
 from cimlab.core.errors import ConfigError, LinkClosed, LinkProtocol, LinkTimeout
 
 TIMEOUT = 10.0
-"""Wait for an answer, s; long enough for a sweep of a thousand points."""
+"""Wait for an answer, s; what takes longer by nature says so (`Link.patience`)."""
 
 
 class Link(Protocol):
-    """Whole messages, without their terminators."""
+    """Whole messages, without their terminators.
+
+    Attributes:
+        patience: Seconds that a message may take beyond the usual, either way.
+    """
+
+    patience: float
 
     def write(self, message: str) -> None:
         """Send one message."""
@@ -25,6 +31,10 @@ class Link(Protocol):
 
     def read(self) -> str:
         """Wait for one message."""
+        ...
+
+    def clear(self) -> None:
+        """Device clear, where the line has such a thing: what goes on is dropped, and answers."""
         ...
 
     def close(self) -> None:
@@ -54,7 +64,19 @@ class VisaLink:
             manager = pyvisa.ResourceManager(visa)
         except (OSError, ValueError) as error:
             raise ConfigError(f"cannot use the VISA backend {visa!r}: {error}") from error
+        self._timeout, self._patience = timeout, 0.0
         self._resource = self._opened(manager, end, timeout)
+
+    @property
+    def patience(self) -> float:
+        """See Link."""
+        return self._patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._patience = seconds
+        with contextlib.suppress(OSError, pyvisa.Error):  # a line that is gone says so at its use
+            self._resource.timeout = 1e3 * (self._timeout + seconds)
 
     def write(self, message: str) -> None:
         """See Link."""
@@ -68,6 +90,13 @@ class VisaLink:
                 return str(self._resource.read())
             except UnicodeDecodeError as error:
                 raise LinkProtocol(f"{self.name} sent bytes that are no text: {error}") from error
+
+    def clear(self) -> None:
+        """See Link; sockets and serial lines have none (PyVISA's would wait for silence)."""
+        name = self.name.upper()
+        if name.endswith("INSTR") and not name.startswith("ASRL"):
+            with contextlib.suppress(OSError, pyvisa.Error):
+                self._resource.clear()
 
     def close(self) -> None:
         """See Link."""

@@ -205,6 +205,11 @@ class Keithley2450(Memory):
     def _nothing(self, given: Sequence[str]) -> None:
         """Nothing is going on when a command is read; nobody hears or sees the rest."""
 
+    @command("TRIGger:STATe?")
+    def _state(self, given: Sequence[str]) -> str:
+        """Nothing is going on when a command is read; the last number is that of a block."""
+        return "EMPTY;EMPTY;0" if self._sweep is None else "IDLE;IDLE;6"
+
     @command("SYSTem:LFRequency?")
     def _line(self, given: Sequence[str]) -> str:
         return f"{LINE:.0f}"

@@ -162,7 +162,7 @@ class TspEmulator:
             self._common_command(line)
         elif line.split(" ")[0] in ("loadscript", "loadandrunscript"):
             self._script = (line.startswith("loadandrun"), [])
-        elif line:
+        elif line not in ("", "abort"):  # no script runs when a line is read
             self._run(line)
         out, self._out = b"".join(self._out), []
         return out

@@ -4,12 +4,13 @@ from cimlab.core.errors import LinkTimeout
 
 
 class Script:
-    """A Link; a reply of None is no reply."""
+    """A Link; a reply of None is no reply, an exception is raised in its place."""
 
     def __init__(self, *pairs):
         self._pairs = list(pairs)
         self._replies, self._further = [], []
         self.closed = False
+        self.waits = []
 
     def write(self, message):
         assert not self.closed
@@ -23,7 +24,23 @@ class Script:
     def read(self):
         if not self._replies:
             raise LinkTimeout("nothing to read")
-        return self._replies.pop(0)
+        reply = self._replies.pop(0)
+        if isinstance(reply, BaseException):
+            raise reply
+        return reply
+
+    @property
+    def patience(self):
+        return self.waits[-1]
+
+    @patience.setter
+    def patience(self, seconds):
+        self.waits.append(seconds)
+
+    def clear(self):
+        """A device clear, which empties what is on the way."""
+        self.write("<clear>")
+        self._replies, self._further = [], []
 
     def close(self):
         self.closed = True

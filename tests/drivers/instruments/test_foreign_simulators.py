@@ -82,7 +82,7 @@ class Partly:
     def __init__(self, name, link, lacking):
         self._link, self._lacking = link, lacking
         self._status, self._fine = STATUS.get(name, ("*STB?", "0"))
-        self._replies = []
+        self._replies, self.patience = [], 0.0
         self.refused, self.accepted = set(), set()
         self._ask_status()
 
@@ -110,6 +110,9 @@ class Partly:
         if self._waiting:
             return self._link.read()
         return next(reply for reply in reversed(self._replies) if reply is not None)
+
+    def clear(self):
+        self._link.clear()
 
     def close(self):
         self._link.close()

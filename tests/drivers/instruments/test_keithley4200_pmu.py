@@ -62,9 +62,11 @@ def test_a_failed_execution_is_named_and_the_output_goes_off(status, error, says
     script.more((":PMU:TEST:STATUS?", status))
     if error:
         script.late((":ERROR:LAST:GET", error))
+    script.late(("<clear>", None), (":PMU:TEST:ABORT", None))
     with pytest.raises(InstrumentError, match=says):
         pmu.pulse(1.0, 1e-6)
     assert sent[-1] == ":PMU:OUTPUT:STATE 1,0"
+    script.done()
 
 
 def test_a_4200_without_the_card_is_refused():

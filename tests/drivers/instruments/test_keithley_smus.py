@@ -57,7 +57,8 @@ def test_2450_datasheet():
         ("SENS:COUN 1", None),
         ("SOUR:SWE:VOLT:LIST 1, 0.01, 1, OFF, 'defbuffer1'", None),
         ("INIT", None),
-        ("*WAI", None),
+        ("TRIG:STAT?", "RUNNING;RUNNING;3"),
+        ("TRIG:STAT?", "IDLE;IDLE;6"),
         OK,
         (
             "TRAC:DATA? 1, 3, 'defbuffer1', SOUR, READ, SOURSTAT",

@@ -50,6 +50,7 @@ def test_qcodes_3706a():
             assert matrix.get_closed_channels("allslots") == ["1101", "1202"]
             assert smu.measure().i == pytest.approx([1e-5], rel=5e-3)
             matrix.open_channel("1202")
+            assert matrix.get_closed_channels("allslots") == ["1101"]  # it waits for no answer
             assert smu.measure().i == [0.0]
         matrix.set_forbidden_channels("1301")
         assert matrix.get_forbidden_channels("slot1") == "1301"
