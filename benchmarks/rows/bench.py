@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rows.row import Figures, Row
+from rows.row import Figures, Row, said
 
 
 def _devices(f: Figures) -> str:
@@ -77,6 +77,27 @@ ROWS: dict[str, Row] = {
         "-",
         "python benchmarks/bench_messages.py",
         _cells,
+    ),
+    "stopped": Row(
+        "Ctrl-C, exception, SIGTERM in mid-sweep, for every procedure, on chips and benches; "
+        "instruments that are still sweeping are aborted first",
+        "outputs off, lines grounded, file readable, plan says how far it came",
+        "every protocol, tested",
+        "pytest -q -m 'slow or not slow' tests/test_measure.py tests/cli/test_sweep.py "
+        "tests/drivers/bench/test_aborts.py tests/drivers/instruments/test_long_sweeps.py "
+        "-k 'stop or interrupt or killed_sweep or dies or closed or fails or signal or exception "
+        "or ctrl_c or by_its or ends_leaves'",
+        said,
+    ),
+    "wrong": Row(
+        "wrong wiring file, wrong instrument at an address, plan over the limits, instrument error "
+        "in mid-run, timeout, garbled answers, power cycle",
+        "one clear error each, before or without harm to the device",
+        "-",
+        "pytest -q tests/drivers/bench tests/drivers/instruments tests/cli/test_sweep.py "
+        "tests/cli/test_bench.py tests/test_measure.py "
+        "-k 'wrong or refused or beyond or error or adversity or touched or limits or address'",
+        said,
     ),
     "devices": Row(
         "LeNet on each device model, one epoch of the tuned recipe: speed (CPU time of one core) "

@@ -160,7 +160,7 @@ def _sweep(
 
     plan = make_plan(procedure.plan, given, plan_file)
     with open_array(station) as array:
-        chosen = addresses(cells, array.spec)
+        chosen = _without_bad(addresses(cells, array.spec), cells, array)
         if health is not None and health.exists():
             check(health, array.spec)
         if dry_run:
@@ -170,6 +170,23 @@ def _sweep(
         file = out or files.run_file(f"sweep-{procedure.name}")
         data = _measure(array, procedure.name, plan, chosen, file, health)
     console.result(data, _report(data))
+
+
+def _without_bad(chosen: Addresses, cells: list[str], array: StationArray) -> Addresses:
+    """Those of all cells that the station's health file knows no ill of; others by name only."""
+    if array.usable is None or "all" not in cells:
+        return chosen
+    good = chosen[array.usable.ravel()[chosen]]
+    if good.size < chosen.size:
+        log.warning(
+            "%d of %d cells are left out: %s marks them bad; --cells names them to have them",
+            chosen.size - good.size,
+            chosen.size,
+            array.station.health,
+        )
+    if not good.size:
+        raise ConfigError(f"{array.station.health} marks every cell bad: there is nothing to do")
+    return good
 
 
 def _measure(

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+import cimlab
 from cimlab import records
 from cimlab.core.array import ArraySpec, Limits
 from cimlab.nn import place
 from cimlab.records import health
 from cimlab.training.lenet import LeNet
 
+from .support import cimlab as run
 from .support import result
 
 SHORT = ("--epochs", "1", "--batches", "3")
@@ -97,3 +99,20 @@ def test_the_health_of_another_chip_is_refused(tmp_path: Path) -> None:
         assert "tells the health of" in json.dumps(data["error"]["message"])
     assert (tmp_path / "a.health.h5").read_bytes() == before
     assert not (tmp_path / "b.h5").exists()
+
+
+def test_a_sweep_of_all_leaves_known_bad_cells_out_unless_they_are_named(tmp_path: Path) -> None:
+    small = "model:?tiles=1&rows=8&cols=8"
+    states = np.full((1, 8, 8), health.Health.CLEAN, np.uint8)
+    states[0, 2, 3:5] = health.Health.STUCK_LOW
+    with cimlab.open(small) as array:
+        known = health.HealthMap(states, array.spec.identity, "2026-01-01T00:00:00Z")
+    health.save(tmp_path / "chip.health.h5", known)
+    station = tmp_path / "lab.toml"
+    station.write_text(f'[array]\nconnect = "{small}"\nhealth = "chip.health.h5"\n')
+    sweep = ("sweep", "pulses", "--n-up", "3", "--n-down", "3", "--station", "lab.toml")
+    done = run(*sweep, "--out", "all.h5", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["cells"] == 62
+    assert "2 of 64 cells are left out: chip.health.h5 marks them bad" in done.stderr
+    named = run(*sweep, "--cells", "0,2,3", "--out", "one.h5", "--json", cwd=tmp_path, code=3)
+    assert "tile 0, row 2, column 3" in json.loads(named.stdout)["error"]["message"]
