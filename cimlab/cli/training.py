@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from cimlab import records
-from cimlab.core.array import ArraySpec, Limits
+from cimlab.core.array import ArraySpec, Limits, Mask
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.core.station import Station, load_station
 from cimlab.nn import cut_layer
@@ -86,12 +87,24 @@ def start_run(
         station = load_station(station)
     where = None if plan.mode in DIGITAL else station
     epochs = {} if baseline is None else _epochs(baseline)
+    return _begin(
+        plan, where, file, epochs, lambda a: check(health, a.spec).usable if health else a.usable
+    )
+
+
+def _begin(
+    plan: Recipe,
+    where: Station | None,
+    file: Path,
+    baseline: Mapping[str, NDArray[Any]],
+    usable: Callable[[StationArray], Mask | None],
+    patience: float = 0.0,
+) -> dict[str, Any]:
+    """Train from the beginning; `usable` tells which cells of the array may be used."""
     images = LOADERS[plan.data]()
     with ExitStack() as stack:
-        array = stack.enter_context(open_array(where)) if where else None
-        known = check(health, array.spec).usable if array and health else None
-        if array is not None and known is None:
-            known = array.usable
+        array = stack.enter_context(open_array(where, patience=patience)) if where else None
+        known = usable(array) if array else None
         training = Training(plan, array, images, known)
         header = Header(
             kind="train",
@@ -100,7 +113,7 @@ def start_run(
             plan=plan.model_dump(mode="json"),
             seeds={"training": plan.seed},
             weights=_weight_map(training),
-            baseline=epochs,
+            baseline=baseline,
         )
         run = stack.enter_context(RunWriter.create(file, header, training.state()[0]))
         _follow(training, array, run, file)
@@ -116,20 +129,26 @@ def resume_run(file: Path, station: str | None) -> dict[str, Any]:
     """
     with records.load(file) as before:
         found = before.checkpoint()
-        if before.kind != "train" or found is None:
+        if before.kind != "train":
             raise RecordError(f"{file} holds no training that could be resumed")
         plan = Recipe.model_validate(before.plan)
         where = None
         if plan.mode not in DIGITAL:
             where = load_station(station) if station else files.recorded_station(before.station)
-        last = _last_map(before)
+        last, baseline = _last_map(before), before.baseline
+    if found is None:  # killed while its weights were being placed
+        begun = file.with_name(file.name + ".begun")
+        file.replace(begun)
+        log.warning("nothing was trained yet: beginning again; what there was is in %s", begun)
+        usable = partial(files.recorded_usable, before.station)
+        return _begin(plan, where, file, baseline, lambda a: usable(a.spec), LEASE_OUT)
     images = LOADERS[plan.data]()
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where, patience=LEASE_OUT)) if where else None
         if array is not None:
             _count_on(array, last)
-        usable = files.recorded_usable(before.station, array.spec) if array else None
-        training = Training(plan, array, images, usable)
+        known = files.recorded_usable(before.station, array.spec) if array else None
+        training = Training(plan, array, images, known)
         moved = training.restore(*found).moved
         if training.updater is not None and last:
             training.updater.target[:] = last["target"].ravel()[training.updater.cells]

@@ -7,7 +7,10 @@ import pytest
 
 from cimlab import records
 from cimlab.cli import training
+from cimlab.cli.files import station_facts
 from cimlab.core.errors import RecordError
+from cimlab.records import Header, RunWriter
+from cimlab.rig import open_array
 from cimlab.training.recipe import Recipe
 
 PLAN = {"epochs": 1, "batches": 12}
@@ -65,3 +68,20 @@ def test_a_recorded_training_is_replayed_with_the_same_losses(tmp_path: Path) ->
             losses.append(run.column("steps", "loss"))
     assert losses[0].size == 3
     assert losses[0].tobytes() == losses[1].tobytes()
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
+    file, few = tmp_path / "run.h5", Recipe(epochs=1, batches=2)
+    with open_array("model:?seed=4") as array:
+        header = Header(
+            "train", array.spec, station_facts(array.station), few.model_dump(mode="json")
+        )
+        template = {"weights": np.zeros(3)}
+        RunWriter.create(file, header, template).close("stopped")  # as far as that one came
+    done = training.resume_run(file, None)
+    assert done["pulses_differ"] == 0
+    assert (tmp_path / "run.h5.begun").exists()
+    with records.load(file) as run:
+        assert run.status == "finished"
+        assert run.column("steps", "step").tolist() == [1, 2]
+        assert "seed 4" in run.identity
