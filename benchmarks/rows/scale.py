@@ -26,6 +26,33 @@ def _map(network: str, counts: str, latency: str, crossbars: str, energy: str) -
     )
 
 
+def _vgg8(f: Figures) -> str:
+    budget = f["budget"]
+    modes = ", ".join(f"{mode} {100 * run['accuracy']:.2f} %" for mode, run in f["modes"].items())
+    mixed = f["modes"]["mixed"]
+    return (
+        f"{modes}: mixed is {f['lost_pp']:.2f} pp below FP32, at {mixed['updates_per_weight']:.2f} "
+        f"writes a weight, 1/{1 / mixed['updates_share']:,.0f} of one a weight and batch. CIFAR-10 "
+        f"({f['data']}); {budget['epochs'] * budget['batches']} batches of {budget['batch_size']} "
+        f"for each mode, seed {budget['seed']}"
+    )
+
+
+def _transfer(f: Figures) -> str:
+    at = [
+        f"{network['mode']} {part['median']:.4f} ({part['quartiles'][0]:.4f} - "
+        f"{part['quartiles'][1]:.4f})"
+        for network in f["networks"].values()
+        for part in network["transferred"]
+        if part["sigma"] == MOST
+    ]
+    return (
+        f"medians (quartiles) at sigma {MOST}: {', '.join(at)}; {f['chips']} chips, {f['seeds']} "
+        f"writings each, {f['data']}"
+    )
+
+
+MOST = 0.5
 ROWS: dict[str, Row] = {
     "map-lenet": _map("lenet", "6,440; 6; 641; 707; 272,640", "0.46 / 0.42 / 0.05", "9", "0.0019"),
     "map-vgg8": _map(
@@ -33,5 +60,19 @@ ROWS: dict[str, Row] = {
     ),
     "map-resnet18": _map(
         "resnet18", "22.33 M; 1,480; 6,801; 81,922; 1.11 G", "4.90 / 0.75 / 0.20", "1,554", "0.24"
+    ),
+    "vgg8": Row(
+        "VGG-8 on the simulated hardware of table 1, each mode with the same budget",
+        "mixed within 0.9 pp of FP32",
+        "within 0.3 pp, at most 1/1000 of the updates",
+        "python benchmarks/vgg8.py --epochs 2 --batches 330",
+        _vgg8,
+    ),
+    "transfer-lenet": Row(
+        "LeNet written to other chips, accuracy over FP32's",
+        "median at sigma 0.5 at least 0.995 (mixed)",
+        "0.998",
+        "python benchmarks/transfer_lenet.py --epochs 6 --images 2560 --sigma 0.25,0.5",
+        _transfer,
     ),
 }

@@ -66,14 +66,17 @@ class Batches:
         """The first n training images."""
         return _floats(self._images[:n])
 
-    def test(self, network: Callable[[Tensor], Tensor]) -> NDArray[np.bool_]:
-        """Which test images a network classifies rightly, (n,)."""
+    def test(
+        self, network: Callable[[Tensor], Tensor], first: int | None = None
+    ) -> NDArray[np.bool_]:
+        """Which of the first test images (of all if None) a network classifies rightly, (n,)."""
+        images, labels = self._test_images[:first], self._test_labels[:first]
         with torch.no_grad():
             guesses = [
-                network(_floats(self._test_images[k : k + TEST_BATCH])).argmax(1)
-                for k in range(0, len(self._test_images), TEST_BATCH)
+                network(_floats(images[k : k + TEST_BATCH])).argmax(1)
+                for k in range(0, len(images), TEST_BATCH)
             ]
-        right: NDArray[np.bool_] = (torch.cat(guesses) == self._test_labels).numpy()
+        right: NDArray[np.bool_] = (torch.cat(guesses) == labels).numpy()
         return right
 
 

@@ -1,6 +1,7 @@
 """What large networks add: augmentation, schedules, quantisation, hardware files."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -20,7 +21,15 @@ from cimlab.training.loop import Training
 from cimlab.training.recipe import Recipe, large
 
 
-def colours(train: int = 96, test: int = 40, side: int = 32) -> Images:
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def colours(train: int = 96, test: int = 20, side: int = 32) -> Images:
     """Ten classes of coloured noise, easily told apart."""
     rng = np.random.default_rng(0)
     means = rng.integers(0, 200, (10, 3, 1, 1))
@@ -118,7 +127,7 @@ def test_a_hardware_file_that_is_wrong_is_refused(tmp_path) -> None:
 
 
 def test_quantisation_aware_training_learns_without_an_array() -> None:
-    settings = {"epochs": 1, "batches": 12, "batch_size": 16, "schedule": "onecycle"}
+    settings = {"epochs": 1, "batches": 10, "batch_size": 8, "schedule": "onecycle"}
     run = Training(Recipe(**large("vgg8", mode="qat", **settings)), None, colours())
     events = list(run.events())
     losses = [e.loss for e in events if isinstance(e, StepDone)]

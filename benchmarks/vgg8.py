@@ -1,0 +1,77 @@
+"""VGG-8 on CIFAR-10, one budget for all modes: FP32, quantisation-aware, mixed precision.
+
+    python benchmarks/vgg8.py --epochs 2 --batches 330
+
+The mixed-precision run is on the simulated hardware of PAPER 4's table 1. Run files that are there
+already are not trained again, and those of an interrupted call are resumed; so a long study can be
+cut into pieces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from cimlab import records
+from cimlab.cli import training
+from cimlab.training.hardware import load_hardware
+
+SAME: dict[str, Any] = {"network": "vgg8", "schedule": "onecycle"}
+"""Of all modes."""
+ROUNDED: dict[str, Any] = {"rate": 3.0, "headroom": 1.5}
+"""Of modes whose weights have a range."""
+
+
+def train(mode: str, budget: dict[str, int], file: Path) -> None:
+    """One run, from where its file is."""
+    if file.exists():
+        with records.load(file) as run:
+            done = run.status == "finished"
+        if not done:
+            training.resume_run(file, None)
+        return
+    hardware = load_hardware("table1")
+    own = {} if mode == "fp32" else ROUNDED | hardware.recipe
+    plan = training.recipe(SAME | own | budget | {"mode": mode})
+    training.start_run(plan, hardware.station(training.tiles(plan, hardware)), file)
+
+
+def figures(file: Path) -> dict[str, Any]:
+    """What a run came to."""
+    with records.load(file) as run:
+        weights = run.weights
+        steps = run.rows("steps")
+        updates = int(run.column("steps", "weight_updates").sum())
+        return {
+            "accuracy": float(run.column("epochs", "accuracy")[-1]),
+            "steps": steps,
+            "seconds": float(run.column("epochs", "seconds").sum()),
+            "updates_per_weight": updates / weights.layer.size if weights else None,
+            "updates_share": updates / (weights.layer.size * steps) if weights else None,
+        }
+
+
+def main() -> None:
+    """Train what is missing, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--batches", type=int, default=330)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=Path, default=Path("runs/vgg8"))
+    given = parser.parse_args()
+    budget = {name: getattr(given, name) for name in ("epochs", "batches", "batch_size", "seed")}
+    found = {}
+    for mode in ("fp32", "qat", "mixed"):
+        file = given.runs / f"{mode}-{'-'.join(map(str, budget.values()))}.h5"
+        train(mode, budget, file)
+        found[mode] = figures(file)
+    source = training.LOADERS["cifar10"]().source
+    lost = 100 * (found["fp32"]["accuracy"] - found["mixed"]["accuracy"])
+    print(json.dumps({"data": source, "budget": budget, "lost_pp": lost, "modes": found}))
+
+
+if __name__ == "__main__":
+    main()
