@@ -6,12 +6,10 @@ Commands import what they need when they run: `cimlab --help` loads neither torc
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import traceback
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -77,12 +75,9 @@ app = typer.Typer(
 def start(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
-    log: Annotated[
-        Path | None, typer.Option(help="Append what happens to a file, as JSON lines.")
-    ] = None,
 ) -> None:
     """Train and program memristor compute-in-memory arrays, real or emulated."""
-    start_logging(logging.DEBUG if verbose or debug else logging.INFO, log)
+    start_logging(logging.DEBUG if verbose or debug else logging.INFO)
 
 
 def _group(name: str, help_text: str, **commands: Callable[..., None]) -> None:
@@ -132,28 +127,12 @@ _group(
 )
 
 
-class _Interrupt:
-    """SIGTERM and Ctrl-C end a command: lines grounded, files flushed.
-
-    Whoever presses Ctrl-C twice must not interrupt that. A third time does: the board's watchdog,
-    or the bench's minder, then grounds.
-    """
-
-    def __init__(self) -> None:
-        self._times = 0
-
-    def __call__(self, *_: object) -> None:
-        self._times += 1
-        if self._times == 2:
-            # no log: its lock may be held where the signal struck
-            os.write(2, b"cimlab: already stopping, grounding the lines; once more gives up\n")
-            return
-        raise KeyboardInterrupt
+def _interrupt(*_: object) -> NoReturn:
+    """SIGTERM ends a command as Ctrl-C does: lines grounded, files flushed."""
+    raise KeyboardInterrupt
 
 
 def main() -> None:
     """Entry point of the `cimlab` command."""
-    interrupt = _Interrupt()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     app(prog_name="cimlab")
