@@ -81,8 +81,9 @@ with cimlab.open(sys.argv[1]) as array:
 
 
 def _lines(stream: IO[str], found: queue.Queue[tuple[float, str]]) -> None:
-    for line in stream:
-        found.put((time.monotonic(), line))
+    with contextlib.suppress(ValueError):  # closed with its process
+        for line in stream:
+            found.put((time.monotonic(), line))
 
 
 @contextlib.contextmanager

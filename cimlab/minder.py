@@ -40,6 +40,13 @@ class Minder:
             self._process.stdin.write(table.model_dump_json().encode() + b"\n")
             self._process.stdin.flush()
 
+    def step_in(self) -> None:
+        """The bench could not be closed in an orderly way: turn it off now."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._process.wait()
+
     def release(self) -> None:
         """The bench was closed in an orderly way; a second call does nothing."""
         self._process.kill()  # before it sees the pipe close

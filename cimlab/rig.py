@@ -102,9 +102,14 @@ class StationArray(Guarded):
         """Ground, release the hardware, and end what was started for it."""
         try:
             super().close()
-        finally:
+        except BaseException:
+            if self._minder is not None:
+                self._minder.step_in()
+            raise
+        else:
             if self._minder is not None:
                 self._minder.release()
+        finally:
             if self._process is not None:
                 self._process.stop()
             self._life.keep()

@@ -8,7 +8,12 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+from cimlab.core.errors import ConfigError
+from cimlab.core.run_id import RUN_ID
 
 log = logging.getLogger("cimlab")
 
@@ -32,6 +37,7 @@ class Console:
     def failure(self, kind: str, message: str, code: int) -> None:
         """Say why a command failed; --json gets its object even then, unless it has it already."""
         print(f"cimlab: {message}", file=sys.stderr, flush=True)
+        note(logging.ERROR, message)
         if self.json and not self._done:
             self.result({"error": {"kind": kind, "message": message}, "exit_code": code}, "")
 
@@ -39,13 +45,48 @@ class Console:
 console = Console()
 
 
-def start_logging(level: int) -> None:
-    """Send log records to standard error, as short lines."""
+def start_logging(level: int, file: Path | None = None) -> None:
+    """Send log records to standard error, as short lines, and to a file, as JSON lines.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
     handler = _TqdmHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.handlers[:] = [handler]
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lines = logging.FileHandler(file, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot write the log {file}: {error}") from error
+        lines.setFormatter(_JsonLines())
+        log.addHandler(lines)
     log.setLevel(level)
     log.propagate = False
+
+
+def note(level: int, message: str) -> None:
+    """Write a line to the log file alone, if there is one."""
+    for handler in log.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.emit(log.makeRecord(log.name, level, "", 0, message, (), None))
+
+
+class _JsonLines(logging.Formatter):
+    """A record as one JSON object; `run` is the run_id of run files that this process writes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "utc": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "run": RUN_ID,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 class _TqdmHandler(logging.Handler):

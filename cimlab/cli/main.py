@@ -6,10 +6,12 @@ Commands import what they need when they run: `cimlab --help` loads neither torc
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import traceback
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -33,7 +35,7 @@ from . import (
     train,
     transfer,
 )
-from .console import console, start_logging
+from .console import console, note, start_logging
 
 INTERNAL, REFUSED, HARDWARE, INTERRUPTED = 1, 3, 4, 5
 
@@ -73,11 +75,16 @@ app = typer.Typer(
 
 @app.callback()
 def start(
+    context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="Append what happens to a file, as JSON lines.")
+    ] = None,
 ) -> None:
     """Train and program memristor compute-in-memory arrays, real or emulated."""
-    start_logging(logging.DEBUG if verbose or debug else logging.INFO)
+    start_logging(logging.DEBUG if verbose or debug else logging.INFO, log)
+    note(logging.INFO, f"cimlab {context.invoked_subcommand} begins")
 
 
 def _group(name: str, help_text: str, **commands: Callable[..., None]) -> None:
@@ -127,12 +134,28 @@ _group(
 )
 
 
-def _interrupt(*_: object) -> NoReturn:
-    """SIGTERM ends a command as Ctrl-C does: lines grounded, files flushed."""
-    raise KeyboardInterrupt
+class _Interrupt:
+    """SIGTERM and Ctrl-C end a command: lines grounded, files flushed.
+
+    Whoever presses Ctrl-C twice must not interrupt that. A third time does: the board's watchdog,
+    or the bench's minder, then grounds.
+    """
+
+    def __init__(self) -> None:
+        self._times = 0
+
+    def __call__(self, *_: object) -> None:
+        self._times += 1
+        if self._times == 2:
+            # no log: its lock may be held where the signal struck
+            os.write(2, b"cimlab: already stopping, grounding the lines; once more gives up\n")
+            return
+        raise KeyboardInterrupt
 
 
 def main() -> None:
     """Entry point of the `cimlab` command."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt = _Interrupt()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupt)
     app(prog_name="cimlab")

@@ -16,8 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import numpy as np
-
 from cimlab.core.errors import CapabilityError
 
 if TYPE_CHECKING:
@@ -144,6 +142,8 @@ class Trend:
 
 def trend(samples: list[Vitals], process: str) -> Trend | None:
     """The trend of one process; None with fewer than eight samples of its settled time."""
+    import numpy as np
+
     table = np.array([(s.time, *s[2:]) for s in samples if s.process == process])
     if len(table):
         begin, end = table[[0, -1], 0]
@@ -167,6 +167,7 @@ def trend(samples: list[Vitals], process: str) -> Trend | None:
 
 def draw(samples: list[Vitals], title: str) -> Figure:
     """Memory, files and threads over time, a line a process."""
+    import numpy as np
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 7), layout="constrained")

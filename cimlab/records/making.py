@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cimlab.core.array import ArraySpec
 from cimlab.core.errors import RecordError
+from cimlab.core.run_id import RUN_ID
 
 from . import provenance
 from .layout import FORMAT, FORMAT_VERSION, STATUS, TABLES
@@ -152,6 +153,7 @@ def add_session(file: h5py.File, spec: ArraySpec, moved: int = 0) -> None:
             "git_commit": commit,
             "git_dirty": dirty,
             "program": Path(sys.argv[0]).name,
+            "run_id": RUN_ID,
             "identity": spec.identity,
             "origin": spec.origin,
             "moved_cells": moved,
