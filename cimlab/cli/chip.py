@@ -258,8 +258,8 @@ def _report(result: ProgramResult, after: Reading, transactions: int, file: Path
         f"{data['cells']} cells programmed on the {data['place']} in {data['rounds']} rounds\n"
         f"in band      {100 * data['in_band']:.2f} %\n"
         f"pulses       {data['pulses_mean']:.2f} a cell\n"
-        f"link         {transactions} requests\n"
-        f"error        mean {1e6 * data['error_mean_A']:+.3f} uA, "
+        + (f"link         {transactions} requests\n" if transactions else "")
+        + f"error        mean {1e6 * data['error_mean_A']:+.3f} uA, "
         f"RMS {1e6 * data['error_rms_A']:.3f} uA (read anew, 16 averages)\n"
         f"run file     {file}",
     )

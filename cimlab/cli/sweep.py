@@ -277,7 +277,7 @@ def _tell_outlook(
     )
     console.result(
         data,
-        f"{procedure.title} of {expected.cells:,} cells of {array.spec.identity} "
+        f"{procedure.title} of {_cells(expected.cells)} of {array.spec.identity} "
         f"({array.spec.origin}); nothing was applied\n"
         f"points      about {expected.points:,}\n"
         f"pulses      {pulses}\n"
@@ -291,12 +291,16 @@ def _report(data: Mapping[str, Any]) -> str:
     """The result for people."""
     figures = {key: value for key, value in data["summary"].items() if key != "cells"}
     lines = [
-        f"{data['procedure']} of {data['cells']:,} cells of {data['identity']} ({data['origin']})",
+        f"{data['procedure']} of {_cells(data['cells'])} of {data['identity']} ({data['origin']})",
         *(f"{key.ljust(20)}  {value}" for key, value in map(_figure, figures.items())),
         f"{'points'.ljust(20)}  {data['points']:,} in {data['seconds']:.3g} s",
         f"{'run file'.ljust(20)}  {data['run_file']}",
     ]
     return "\n".join(lines)
+
+
+def _cells(count: int) -> str:
+    return f"{count:,} cell{'' if count == 1 else 's'}"
 
 
 def _figure(item: tuple[str, Any]) -> tuple[str, str]:
