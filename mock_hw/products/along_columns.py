@@ -1,0 +1,182 @@
+"""Products of plain vectors, along the columns of a tile."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cimlab.mock_hw.outer import STRIP
+from cimlab.mock_hw.philox import U32, U64
+from cimlab.mock_hw.products.plan import (
+    LOW,
+    TOP,
+    ZERO,
+    fused,
+    input_codes,
+    outer,
+    unpacked,
+    weights_of_codes,
+)
+from cimlab.mock_hw.threefry import normal_pair, threefry
+
+FEW = 64
+"""Plain vectors of a block."""
+
+
+@fused
+def _codes_of_columns(count, root, k0, k1, slope, noise, offset, z, total):  # type: ignore[no-untyped-def]
+    """ADC codes of one vector, in place of its sums, total (columns,); z (columns,) is scratch."""
+    low, high = U32(count & LOW), U32(count >> U64(32))
+    for j in range(k0.size):
+        u, w = threefry(low, high, k0[j], k1[j])
+        z[2 * j], z[2 * j + 1] = normal_pair(u, w)
+    for c in range(total.size):
+        code = (offset[c] + root * noise[c] * z[c]) + total[c] * slope[c]
+        total[c] = min(max(np.rint(code), ZERO), TOP)
+
+
+@fused
+def _columns_out(p, t, tile, b, codes, weights, targets, constant, out, marks):  # type: ignore[no-untyped-def]
+    """What the plan wants of one vector's codes (columns,); returns how many clipped."""
+    clips = np.int32(0)
+    if p.pairs:
+        place = b * p.outputs + p.first
+        sums, weight = out[place : place + constant.size], weights[t]
+        if t == 0:
+            sums[:] = constant
+        for j in range(p.cols // 2):
+            k = targets[t, j]
+            if k >= 0:
+                plus, minus = codes[2 * j], codes[2 * j + 1]
+                sums[k] = sums[k] + plus * weight[2 * j] + minus * weight[2 * j + 1]
+                clips = np.int32(clips + (plus == TOP) + (minus == TOP))
+    else:
+        place = (t * p.images + b) * p.cols
+        current, mark = out[place : place + p.cols], marks[place : place + p.cols]
+        lsb = weights[t, 0]
+        for c in range(p.cols):
+            current[c] = codes[c] * lsb
+            mark[c] = codes[c] == TOP
+            clips = np.int32(clips + (codes[c] == TOP))
+    return clips
+
+
+@fused
+def _convert_columns(  # type: ignore[no-untyped-def]
+    p,
+    tiles,
+    t,
+    b0,
+    nb,
+    sums,
+    root,
+    front,
+    keys,
+    vectors,
+    weights,
+    targets,
+    constant,
+    clipped,
+    out,
+    marks,
+):
+    """ADC of a block's sums (vectors, columns) of plain vectors, and what the plan wants of it."""
+    tile = tiles[1, t]
+    pair0, skip = p.col0 // 2, p.col0 % 2
+    pairs = (p.col0 + p.cols + 1) // 2 - pair0
+    start, end = 2 * pair0, 2 * (pair0 + pairs)
+    k0, k1 = keys[tile, 0, pair0 : pair0 + pairs], keys[tile, 1, pair0 : pair0 + pairs]
+    slope, noise = front[tile, 0, start:end], front[tile, 1, start:end]
+    offset = front[tile, 2, start:end]
+    total, z = np.zeros(2 * pairs, np.float32), np.empty(2 * pairs, np.float32)
+    for b in range(nb):
+        for c in range(p.cols):
+            total[skip + c] = sums[b, c]
+        count = vectors[p.kind, tile] + U64(b0 + b)
+        _codes_of_columns(count, root[b], k0, k1, slope, noise, offset, z, total)
+        clipped[t] += _columns_out(
+            p, t, tile, b0 + b, total[skip:], weights, targets, constant, out, marks
+        )
+
+
+@fused
+def _plain_inputs(x, p, t, b0, nb, unit, floor, matrix, root):  # type: ignore[no-untyped-def]
+    """Input codes (vectors, rows) of a block of plain vectors, and their lengths (vectors,)."""
+    present = min(p.group, p.channels - t * p.group)
+    wrong = 0
+    for b in range(nb):
+        start = t * p.tile_step + (b0 + b) * p.image_step
+        line = matrix[b]
+        wrong += input_codes(x[start : start + present], 1, unit, line[:present])
+        line[present:] = ZERO
+        power = np.int32(0)  # in integers, so that the order does not matter
+        for r in range(present):
+            power = np.int32(power + np.int32(line[r]) * np.int32(line[r]))
+        root[b] = np.sqrt(np.float32(power) + floor)
+    return wrong
+
+
+@fused
+def columns(  # type: ignore[no-untyped-def]
+    x,
+    plan,
+    tiles,
+    g,
+    front,
+    keys,
+    vectors,
+    unit,
+    lsb,
+    weights,
+    scales,
+    targets,
+    constant,
+    clipped,
+    out,
+    marks,
+):
+    """The same as `lanes` for plain vectors, along a tile's columns."""
+    p, unit = unpacked(plan), np.float32(unit)
+    weights = weights_of_codes(tiles, lsb, weights, scales)
+    most, line = min(p.images, FEW), -(-p.cols // STRIP) * STRIP
+    matrix, root = np.empty((most, p.group), np.float32), np.empty(most, np.float32)
+    sums, at = np.empty((most, line), np.float32), np.empty(p.group, np.int64)
+    padded = np.empty((p.group if line > p.cols else 0, line), np.float32)
+    wrong = 0
+    for b0 in range(0, p.images, most):
+        nb = min(most, p.images - b0)
+        for t in range(tiles.shape[1]):
+            wrong += _plain_inputs(x, p, t, b0, nb, unit, front[tiles[1, t], 3, 0], matrix, root)
+            if wrong and p.strict:
+                return wrong
+            if padded.size:  # whole strips, so that nothing beyond the chip is read
+                padded[:, : p.cols] = g[
+                    tiles[0, t], p.row0 : p.row0 + p.group, p.col0 : p.col0 + p.cols
+                ]
+                cells, first, step = padded.reshape(-1), 0, line
+            else:
+                first = (tiles[0, t] * g.shape[1] + p.row0) * g.shape[2] + p.col0
+                cells, step = g.reshape(-1), g.shape[2]
+            for r in range(p.group):
+                at[r] = first + r * step
+            outer(matrix.reshape(-1), 0, 1, p.group, nb, cells, at, p.cols, sums.reshape(-1), line)
+            _convert_columns(
+                p,
+                tiles,
+                t,
+                b0,
+                nb,
+                sums,
+                root,
+                front,
+                keys,
+                vectors,
+                weights,
+                targets,
+                constant,
+                clipped,
+                out,
+                marks,
+            )
+    for t in range(tiles.shape[1]):
+        vectors[p.kind, tiles[1, t]] += U64(p.images)
+    return wrong
