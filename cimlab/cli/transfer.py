@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -148,7 +148,8 @@ def violins(found: dict[str, list[Spread]]) -> Any:
         drawn = axes.violinplot(
             [p.accuracies for p in parts], places, widths=0.9 * width, showmedians=True
         )
-        for body in drawn["bodies"]:
+        # stubs type all entries alike
+        for body in cast(list[Any], drawn["bodies"]):
             body.set(facecolor=colour, alpha=0.5)
         for name in ("cmedians", "cmins", "cmaxes", "cbars"):
             drawn[name].set_color(colour)

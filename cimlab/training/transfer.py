@@ -130,6 +130,7 @@ class Trained:
     def accuracy(self, images: int | None = None) -> float:
         """Of the first test images, with the weights as they were trained."""
         self._restore()
+        self._scale()
         return self._test(images)
 
     def draws(
@@ -142,13 +143,18 @@ class Trained:
             for name, layer in self._layers.items():
                 written = written_weights(layer.weight.numpy(), plan, sigma, cells, error)
                 layer.weight.copy_(torch.from_numpy(written))
-                if name in self._gains:
-                    layer.weight.mul_(self._gains[name])
+        self._scale()
         found = [Draw(sigma, chip, seed, False, self._test(images))]
         if self.normalised:
             self._recalibrate()
             found.append(Draw(sigma, chip, seed, True, self._test(images)))
         return found
+
+    def _scale(self) -> None:
+        """Multiply weights by the gains of their tiles: these stay digital."""
+        with torch.no_grad():
+            for name, gain in self._gains.items():
+                self._layers[name].weight.mul_(gain)
 
     def _restore(self) -> None:
         self._model.load_state_dict(self._start)
