@@ -159,6 +159,6 @@ def violins(found: dict[str, list[Spread]]) -> Any:
     axes.set_xticks(range(len(kinds)), names)
     axes.set_xlabel("programming error (gaps between levels)")
     axes.set_ylabel("accuracy over FP32")
-    axes.legend(loc="lower left")
+    figure.legend(loc="outside upper center", ncols=len(found))
     axes.grid(axis="y", alpha=0.3)
     return figure

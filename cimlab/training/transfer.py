@@ -140,7 +140,7 @@ class Trained:
         self._restore()
         cells, error = np.random.default_rng([chip]), np.random.default_rng([chip, seed, 1])
         with torch.no_grad():
-            for name, layer in self._layers.items():
+            for layer in self._layers.values():
                 written = written_weights(layer.weight.numpy(), plan, sigma, cells, error)
                 layer.weight.copy_(torch.from_numpy(written))
         self._scale()
