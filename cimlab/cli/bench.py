@@ -43,6 +43,15 @@ def bench(
     station_out: Annotated[
         Path | None, typer.Option(help="Write a station file (TOML) of this bench.")
     ] = None,
+    faults: Annotated[
+        float,
+        typer.Option(
+            help="How often, a message, each instrument is silent, answers garbage, floods its "
+            "error queue, or is switched off and on.",
+            min=0,
+            max=0.3,
+        ),
+    ] = 0.0,
     while_stdin: Annotated[
         bool, typer.Option("--while-stdin", help="End when standard input does.")
     ] = False,
@@ -62,5 +71,6 @@ def bench(
         seed=seed,
         station_out=station_out,
         while_stdin=while_stdin,
+        faults=faults,
         ready=ready,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.instruments.bench import INPUTS, Bench, Sample
 from cimlab.mock_hw.instruments.clock import BenchClock
 from cimlab.mock_hw.instruments.dut import Dut, Resistor, dut
 from cimlab.mock_hw.instruments.emulator import Emulator
+from cimlab.mock_hw.instruments.hostile import Hostile
 from cimlab.mock_hw.instruments.keithley2400 import Keithley2400
 from cimlab.mock_hw.instruments.keithley2450 import Keithley2450
 from cimlab.mock_hw.instruments.keithley2600b import Keithley2636B
@@ -26,6 +28,7 @@ __all__ = [
     "BenchServer",
     "Dut",
     "Emulator",
+    "Hostile",
     "Resistor",
     "Sample",
     "dut",
@@ -52,7 +55,11 @@ MATRICES = frozenset({"keithley3706a", "keithley707b", "keysightb2200"})
 
 
 def serve(
-    instruments: Sequence[str], device: str | Dut, transport: Transport = "tcp", seed: int = 0
+    instruments: Sequence[str],
+    device: str | Dut,
+    transport: Transport = "tcp",
+    seed: int = 0,
+    faults: float = 0.0,
 ) -> BenchServer:
     """Emulate a bench: these instruments, all on one device under test.
 
@@ -62,6 +69,7 @@ def serve(
         device: A Dut, or its short form (see `dut`).
         transport: "tcp" on the loopback address, or "pty".
         seed: Decides the devices and their noise.
+        faults: How often each of the faults of `hostile.Hostile` strikes an instrument, a message.
 
     Raises:
         ConfigError: An unknown name or device.
@@ -74,8 +82,9 @@ def serve(
         raise ConfigError(f"each instrument can be there once, not {', '.join(instruments)}")
     shared = dut(device, seed) if isinstance(device, str) else device
     bench = Bench(shared, matrix=not MATRICES.isdisjoint(instruments))
-    emulators = {
-        name: EMULATORS[kind](bench) if kind == name else SMUS[kind](bench, "bias")
-        for name, kind in kinds.items()
-    }
+    emulators: dict[str, Emulator] = {}
+    for number, (name, kind) in enumerate(kinds.items()):
+        make = EMULATORS[kind] if kind == name else partial(SMUS[kind], port="bias")
+        spoilt = faults > 0 and name != "clock"  # no instrument, but how tests skip the wait
+        emulators[name] = Hostile(make, bench, faults, seed + number) if spoilt else make(bench)
     return BenchServer(bench, emulators, transport)

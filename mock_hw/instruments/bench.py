@@ -70,6 +70,11 @@ class Bench:
         self.dut.rest(seconds)
         self.clock.sleep(seconds)
 
+    @property
+    def held(self) -> frozenset[str]:
+        """Ports that something keeps at a voltage."""
+        return frozenset(self._held)
+
     def hold(self, port: str, v: float | None) -> None:
         """Keep a port at v volts from now on; None leaves it floating."""
         if v is None:

@@ -74,6 +74,7 @@ def run_bench(
     seed: int = 0,
     station_out: Path | None = None,
     while_stdin: bool = False,
+    faults: float = 0.0,
     ready: Callable[[Mapping[str, str]], None],
 ) -> None:
     """Run an emulated bench until SIGTERM or SIGINT.
@@ -85,13 +86,14 @@ def run_bench(
         seed: Decides the devices and their noise.
         station_out: Station file to write.
         while_stdin: End when standard input does, too.
+        faults: How often each fault strikes an instrument, a message.
         ready: Called with the resources, by instrument, once hosts can connect.
 
     Raises:
         ConfigError: An unknown name or device, or no station and a file wanted.
     """
     stop = threading.Event()
-    with serve(instruments, device, transport, seed) as server, ending_by_signal(stop.set):
+    with serve(instruments, device, transport, seed, faults) as server, ending_by_signal(stop.set):
         if station_out is not None:
             text = bench_table(server).toml()
             try:
