@@ -127,7 +127,7 @@ def test_a_hardware_file_that_is_wrong_is_refused(tmp_path) -> None:
 
 
 def test_quantisation_aware_training_learns_without_an_array() -> None:
-    settings = {"epochs": 1, "batches": 10, "batch_size": 8, "schedule": "onecycle"}
+    settings = {"epochs": 1, "batches": 16, "batch_size": 16, "schedule": "onecycle"}
     run = Training(Recipe(**large("vgg8", mode="qat", **settings)), None, colours())
     events = list(run.events())
     losses = [e.loss for e in events if isinstance(e, StepDone)]
