@@ -109,7 +109,8 @@ class EmulatedHardware:
 
 def _board(mock: MockBoard) -> list[str]:
     arguments = ["--listen", "pty" if mock.transport == "pty" else "tcp://127.0.0.1:0"]
-    return arguments + _options(mock, "tiles", "rows", "cols", "seed", "device", "adc_noise", "state")
+    names = ("tiles", "rows", "cols", "seed", "device", "adc_noise", "state")
+    return arguments + _options(mock, *names)
 
 
 def _bench(mock: MockBench) -> list[str]:
