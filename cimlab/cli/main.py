@@ -134,6 +134,9 @@ _group(
 )
 
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
 class _Interrupt:
     """SIGTERM and Ctrl-C end a command: lines grounded, files flushed.
 
@@ -156,6 +159,11 @@ class _Interrupt:
 def main() -> None:
     """Entry point of the `cimlab` command."""
     interrupt = _Interrupt()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         signal.signal(number, interrupt)
-    app(prog_name="cimlab")
+    try:
+        app(prog_name="cimlab")
+    finally:
+        # all is done and said; an impatient Ctrl-C must not change the exit code any more
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)

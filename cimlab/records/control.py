@@ -55,6 +55,7 @@ class Requests:
         self._due = 0.0
         self._stamp: tuple[int, int] | None = None
         self._request: Request = "run"
+        self._told = ""
 
     def look(self) -> Request:
         """What is asked of the run now; touches the disk once in `PERIOD` at most.
@@ -74,7 +75,9 @@ class Requests:
         except FileNotFoundError:
             self._request, self._stamp = "run", None
         except (OSError, ValueError, RecursionError) as error:
-            log.warning("%s holds no request and is ignored: %s", self._path, error)
+            if str(error) != self._told:  # however often it is written or cannot be read
+                self._told = str(error)
+                log.warning("%s holds no request and is ignored: %s", self._path, error)
         return self._request
 
     def stop(self, run: RunWriter, ground: Callable[[], None]) -> bool:

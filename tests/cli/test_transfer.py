@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from .support import cimlab, result
 
 
+@pytest.mark.slow
 def test_a_trained_network_is_written_to_chips(tmp_path: Path) -> None:
     short = ("--mode", "fp32", "--epochs", "1", "--batches", "60")
     run = result("train", "lenet", *short, "--out", "a.h5", cwd=tmp_path)

@@ -126,7 +126,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    ["exponential", "pcm", pytest.param("softbounds", marks=pytest.mark.slow)],
+)
 def test_other_models(name):
     changes, v, n = CASES[name]
     truth = device(name, **changes)
