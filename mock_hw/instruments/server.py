@@ -72,6 +72,8 @@ class BenchServer:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._closers.append(lambda c=connection: _hang_up(c))  # type: ignore[misc]
+            if not self._open:  # closed in this instant: nobody may look at the closers again
+                _hang_up(connection)
             self._start(self._serve, instrument, connection.recv, connection.sendall)
 
     def _terminal(self, instrument: Emulator) -> str:
