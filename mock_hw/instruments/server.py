@@ -35,13 +35,13 @@ class BenchServer:
     ) -> None:
         self.bench, self.emulators = bench, dict(instruments)
         self._closers: list[Callable[[], None]] = []
-        self._open = True
+        self._closed = threading.Event()
         serve = {"tcp": self._listen, "pty": self._terminal}[transport]
         self.resources = {name: serve(instrument) for name, instrument in instruments.items()}
 
     def close(self) -> None:
         """Stop serving; connections end."""
-        self._open = False
+        self._closed.set()
         for close in self._closers:
             with contextlib.suppress(OSError):
                 close()
@@ -65,14 +65,14 @@ class BenchServer:
         return f"TCPIP::127.0.0.1::{listener.getsockname()[1]}::SOCKET"
 
     def _accept(self, listener: socket.socket, instrument: Emulator) -> None:
-        while self._open:
+        while not self._closed.is_set():
             try:
                 connection, _ = listener.accept()
             except OSError:  # closed
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._closers.append(lambda c=connection: _hang_up(c))  # type: ignore[misc]
-            if not self._open:  # closed in this instant: nobody may look at the closers again
+            if self._closed.is_set():  # since the last look: nobody calls the closers again
                 _hang_up(connection)
             self._start(self._serve, instrument, connection.recv, connection.sendall)
 
