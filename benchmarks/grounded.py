@@ -165,11 +165,11 @@ def on_bench() -> float:
         )
         child.stdout.readline()
         time.sleep(4.0)  # the minder is ready, too
-        while not server.bench._held.keys() - {"ground"}:  # noqa: SLF001 - something is driven
+        while server.bench.held == {"ground"}:
             time.sleep(0.001)
         since = time.monotonic()
         child.kill()
-        while server.bench._held.keys() - {"ground"} or server.bench.closed:  # noqa: SLF001
+        while server.bench.held != {"ground"} or server.bench.closed:
             if time.monotonic() - since > PATIENCE:
                 raise TimeoutError("the bench is still driven")
             time.sleep(0.001)

@@ -232,7 +232,9 @@ class CountingHal:
             self._grounded = False
 
     def _code_max(self) -> int:
-        return min(self._top, _nearest(self.limits.v_read, self._v_read / self._top))
+        if self._v_read <= self.limits.v_read:  # asked first: it may be as small as floats get
+            return self._top
+        return _nearest(self.limits.v_read, self._v_read / self._top)
 
     def _check_code(self, code: int) -> None:
         if code > self._code_max():

@@ -200,7 +200,7 @@ def _measure(
     """Run the procedure to its end, or until Ctrl-C, which then says how far it came."""
     from cimlab.measure import measure
 
-    points, start = 0, time.perf_counter()
+    points, whole, start = 0, "", time.perf_counter()
     steps = measure(array, name, plan, cells, file, files.station_facts(array.station))
     try:
         with closing(steps), share_bar(name) as bar:
@@ -212,11 +212,13 @@ def _measure(
                     break
                 points += event.current.size
                 bar(event.done, f"{points:,} points")
+                # both of the same event, whenever the next one is interrupted
+                whole = f" of about {round(points / event.done):,}" if event.done else ""
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(_stopped(file) if points else "") from error
+        raise KeyboardInterrupt(_stopped(file, whole) if points else "") from error
     except Exception:
         if points:
-            log.warning(_stopped(file))
+            log.warning(_stopped(file, whole))
         raise
     data = {
         "procedure": name,
@@ -232,14 +234,12 @@ def _measure(
     return data if health is None else data | {"health_file": _update(health, result)}
 
 
-def _stopped(file: Path) -> str:
-    """How far it came, by what the file holds."""
+def _stopped(file: Path, whole: str) -> str:
+    """How far it came: what the file holds, and of how many points that is a part."""
     from cimlab import records
 
     with records.load(file) as run:
-        points, done = run.rows("points"), run.done
-    whole = f" of about {max(points, round(points / done)):,}" if done else ""
-    return f"stopped after {points:,}{whole} points; {file} holds them"
+        return f"stopped after {run.rows('points'):,}{whole} points; {file} holds them"
 
 
 def _update(file: Path, result: ScreenResult) -> dict[str, Any]:

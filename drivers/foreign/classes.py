@@ -32,12 +32,12 @@ class ForeignClass:
     """A class of another library.
 
     Attributes:
-        library: One of LIBRARIES.
+        package: One of LIBRARIES.
         kind: The class itself.
         part: Its attribute that plays the role; "" for the instrument as a whole.
     """
 
-    library: str
+    package: str
     kind: type[Any]
     part: str
 

@@ -38,7 +38,7 @@ class ForeignInstrument:
 
     def __init__(self, chosen: ForeignClass, resource: str, visa: str) -> None:
         self.name = chosen.kind.__name__ + (f"#{chosen.part}" if chosen.part else "")
-        self.library = chosen.library
+        self.package = chosen.package
         try:
             # QCoDeS greets on standard output, where a command's answer belongs
             with contextlib.redirect_stdout(None):
@@ -55,11 +55,11 @@ class ForeignInstrument:
     def identity(self) -> str:
         """What it says itself, and by whose driver."""
         with self._told("*IDN?"):
-            if self.library == "pymeasure":
+            if self.package == "pymeasure":
                 said = self.root.ask("*IDN?").strip()
             else:
                 said = ",".join(str(value) for value in self.root.get_idn().values())
-        return f"{said} ({self.library} {self.name})"
+        return f"{said} ({self.package} {self.name})"
 
     def has(self, word: str) -> bool:
         """Whether there is such a word; asks the instrument nothing."""
@@ -122,7 +122,7 @@ class ForeignInstrument:
             return
         self._closed = True
         with contextlib.suppress(Exception):
-            (self.root.adapter if self.library == "pymeasure" else self.root).close()
+            (self.root.adapter if self.package == "pymeasure" else self.root).close()
 
     def _of_channel(self, text: str) -> str:
         number = re.search(r"\d+$", self.name.partition("#")[2])
@@ -154,6 +154,6 @@ def _unless_zero(answer: str) -> str:
 
 
 def _opened(chosen: ForeignClass, resource: str, visa: str) -> Any:
-    if chosen.library == "qcodes":
+    if chosen.package == "qcodes":
         return chosen.kind(f"cimlab_{next(_COUNT)}", resource, visalib=visa)
     return chosen.kind(resource, visa_library=visa, read_termination="\n", write_termination="\n")

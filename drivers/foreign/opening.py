@@ -67,7 +67,7 @@ def _lacks(
     missing = [[word for word in words if not instrument.has(word)] for words in known]
     fewest: list[str] = min(missing, key=len)
     return ConfigError(
-        f"{instrument.library}'s {instrument.name} is no {role} that cimlab understands: no "
+        f"{instrument.package}'s {instrument.name} is no {role} that cimlab understands: no "
         + ", ".join(fewest)
         + ("" if "#" in instrument.name else " (is it a channel's? write #channel after the class)")
     )

@@ -261,11 +261,9 @@ def test_an_interrupted_sweep_says_how_far_it_came(
     assert "Traceback" not in error
     message = json.loads(out)["error"]["message"]
     found = re.fullmatch(
-        r"stopped after ([\d,]+) of about ([\d,]+) points; run\.h5 holds them", message
+        r"stopped after ([\d,]+) of about 1,600,000 points; run\.h5 holds them", message
     )
     assert found, message
-    # from the share that is done, which is known to the last point that was told
-    assert int(found[2].replace(",", "")) == pytest.approx(1_600_000, rel=0.01)
     with records.load(tmp_path / "run.h5") as run:
         assert run.status == "stopped"
         points = run.rows("points")

@@ -63,7 +63,7 @@ def use(driver):
 
 def driven(rigged):
     """Whether anything still drives the device."""
-    return [port for port in ("smu", "pulse") if port in rigged.bench._held]
+    return [port for port in ("smu", "pulse") if port in rigged.bench.held]
 
 
 def is_data(text):
