@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+from cimlab.core.plugins import Registry
 from cimlab.protocols.characterisation import CellPlan, Result
 from cimlab.protocols.device_map import MapPlan, device_map
 from cimlab.protocols.disturb import DisturbPlan, disturb
@@ -49,4 +50,5 @@ _ALL = (
     Procedure("screen", "Screening for stuck and open cells", ScreenPlan, screen),
 )
 
-SWEEPS: dict[str, Procedure] = {procedure.name: procedure for procedure in _ALL}
+SWEEPS = Registry("cimlab.protocols", {each.name: each for each in _ALL}, Procedure)
+"""By name; with the procedures of installed packages (docs/interfaces.md)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cimlab.core.errors import ConfigError
+from cimlab.core.plugins import Registry
 from cimlab.drivers.instruments.base import Instrument
 from cimlab.drivers.instruments.keithley import Keithley2400, Keithley2450
 from cimlab.drivers.instruments.keithley2600 import Keithley2600B
@@ -41,7 +42,7 @@ __all__ = [
     "open_instrument",
 ]
 
-DRIVERS: Mapping[str, type[Instrument]] = {
+_OWN: Mapping[str, type[Instrument]] = {
     "keithley2400": Keithley2400,
     "keithley2450": Keithley2450,
     "keithley2636b": Keithley2600B,
@@ -55,6 +56,8 @@ DRIVERS: Mapping[str, type[Instrument]] = {
     "keysightb1500-spgu": KeysightB1500Spgu,
     "keysightb2200": KeysightB2200,
 }
+DRIVERS = Registry("cimlab.drivers", _OWN, type)
+"""By name; with the drivers of installed packages (docs/interfaces.md)."""
 
 
 def open_instrument(name: str, resource: str, visa: str = "@py") -> Instrument:

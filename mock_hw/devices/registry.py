@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from cimlab.core.errors import ConfigError
+from cimlab.core.plugins import Registry
 from cimlab.mock_hw.devices.base import DeviceModel
 from cimlab.mock_hw.devices.brram import BulkRram
 from cimlab.mock_hw.devices.exponential import Exponential
@@ -20,9 +21,9 @@ from cimlab.mock_hw.devices.softbounds import SoftBounds
 
 Model: TypeAlias = BulkRram | SoftBounds | Exponential | Pcm | Replay
 
-MODELS: dict[str, type[Model]] = {
-    model.name: model for model in (BulkRram, SoftBounds, Exponential, Pcm, Replay)
-}
+_OWN: tuple[type[Model], ...] = (BulkRram, SoftBounds, Exponential, Pcm, Replay)
+MODELS = Registry("cimlab.devices", {model.name: model for model in _OWN}, type)
+"""By name; with the models of installed packages (docs/interfaces.md)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
