@@ -99,12 +99,12 @@ class _TqdmHandler(logging.Handler):
 
 
 @contextmanager
-def progress(total: int, done: int = 0) -> Iterator[Any]:
-    """A progress bar of batches on standard error; silent where that is not a terminal."""
+def progress(total: int, done: int = 0, unit: str = "batch") -> Iterator[Any]:
+    """A progress bar of units on standard error; silent where that is not a terminal."""
     from tqdm import tqdm
 
     with tqdm(
-        total=total, initial=done, unit="batch", file=sys.stderr, disable=None, leave=False
+        total=total, initial=done, unit=unit, file=sys.stderr, disable=None, leave=False
     ) as bar:
         yield bar
 

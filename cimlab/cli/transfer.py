@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -9,10 +13,13 @@ import typer
 
 from cimlab.core.errors import ConfigError
 
-from .console import console, progress
+from .console import console
 from .options import Json
+from .studying import Cluster, Jobs, studied
 
 if TYPE_CHECKING:
+    from cimlab.study import Case
+    from cimlab.training.data import Images
     from cimlab.training.transfer import Spread, Trained
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
@@ -38,6 +45,15 @@ def transfer(
     out: Annotated[
         Path | None, typer.Option(help="Figure to write, .png or .pdf [default: none].")
     ] = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            help="Study file (JSON lines): keeps each writing once it is done; started again, "
+            "only what is missing is done [default: none]."
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Write trained weights to many chips; accuracy over that of the FP32 run among them.
@@ -46,7 +62,7 @@ def transfer(
     """
     from pydantic import ValidationError
 
-    from cimlab.training.transfer import Writing, spreads
+    from cimlab.training.transfer import Draw, Writing, spreads
 
     try:
         sigmas = [float(part) for part in sigma.split(",")]
@@ -55,66 +71,127 @@ def transfer(
         raise ConfigError(f"--sigma, --spread or --stuck: {error}") from error
     if out is not None and out.suffix not in (".png", ".pdf"):
         raise ConfigError(f"{out}: a figure is written as .png or .pdf")
-    networks, source = _load(runs)
-    own = {file: network.accuracy(images) for file, network in networks.items()}
-    fp32 = [own[file] for file, network in networks.items() if network.recipe.mode == "fp32"]
-    found: dict[Path, list[Spread]] = {}
-    with progress(len(networks) * len(sigmas) * chips * seeds) as bar:
-        for file, network in networks.items():
-            draws = []
-            for s in sigmas:
-                for chip in range(chips):
-                    for seed in range(seeds):
-                        draws += network.draws(plan, s, chip, seed, images)
-                        bar.update(1)
-            found[file] = spreads(draws, fp32[0] if fp32 else own[file])
-    labels = {file: f"{networks[file].recipe.mode} ({file.stem})" for file in networks}
+    networks = _networks(runs)
+    writings = [
+        {"sigma": s, "chip": chip, "seed": seed, "plan": plan.model_dump()}
+        for s in sigmas
+        for chip in range(chips)
+        for seed in range(seeds)
+    ]
+    cases = [
+        {"run": network.digest, "images": images} | part
+        for network in networks
+        for part in ({}, *writings)
+    ]
+    work = functools.partial(tried, {n.digest: str(n.file.resolve()) for n in networks})
+    results = iter(studied("transfer", work, cases, study, (jobs, cluster)))
+    trained, draws = {}, {}
+    for network in networks:
+        trained[network.label] = next(results)
+        draws[network.label] = [
+            Draw(part["sigma"], part["chip"], part["seed"], **draw)
+            for part, each in zip(writings, results, strict=False)
+            for draw in each["draws"]
+        ]
+    fp32 = [trained[n.label]["accuracy"] for n in networks if n.mode == "fp32"]
+    found = {
+        label: spreads(parts, fp32[0] if fp32 else trained[label]["accuracy"])
+        for label, parts in draws.items()
+    }
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        violins({labels[file]: parts for file, parts in found.items()}).savefig(out)
+        violins(found).savefig(out)
     data = {
-        "data": source,
+        "data": trained[networks[0].label]["data"],
         "networks": {
-            labels[file]: {
-                "mode": networks[file].recipe.mode,
-                "network": networks[file].recipe.network,
-                "accuracy": own[file],
-                "transferred": [part.summary() for part in parts],
+            n.label: {
+                "mode": n.mode,
+                "network": n.network,
+                "accuracy": trained[n.label]["accuracy"],
+                "transferred": [part.summary() for part in found[n.label]],
             }
-            for file, parts in found.items()
+            for n in networks
         },
         "reference": fp32[0] if fp32 else None,
         "chips": chips,
         "seeds": seeds,
         "plan": plan.model_dump(),
         "figure": str(out) if out else None,
+        "study": str(study) if study else None,
     }
     console.result(data, _text(data))
 
 
-def _load(runs: list[Path]) -> tuple[dict[Path, Trained], str]:
-    """The networks of run files, and where their images come from."""
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """A run file that holds a training; digest tells it from others, wherever it lies."""
+
+    file: Path
+    digest: str
+    mode: str
+    network: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.mode} ({self.file.stem})"
+
+
+def _networks(runs: list[Path]) -> list[_Network]:
     from cimlab import records
     from cimlab.core.errors import RecordError
-    from cimlab.training.recipe import Recipe
-    from cimlab.training.transfer import Trained
 
-    from .training import LOADERS
-
-    data, images, found = "", None, {}
+    found, data = [], set()
     for file in runs:
         with records.load(file) as run:
-            kept = run.checkpoint()
-            if run.kind != "train" or kept is None:
+            if run.kind != "train" or run.checkpoint() is None:
                 raise RecordError(f"{file} holds no training")
-            plan = Recipe.model_validate(run.plan)
-            if images is None:
-                data, images = plan.data, LOADERS[plan.data]()
-            if plan.data != data:
-                raise ConfigError(f"{file} was trained on {plan.data}, others on {data}")
-            found[file] = Trained(*kept, (run.spec["rows"], run.spec["cols"]), images)
-    assert images is not None  # noqa: S101 - there is at least one run
-    return found, f"{data}, {images.source}"
+            plan = run.plan
+        data.add(plan["data"])
+        if len(data) > 1:
+            raise ConfigError(f"{file} was trained on {plan['data']}, others on other data")
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        found.append(_Network(file, digest, plan["mode"], plan["network"]))
+    return found
+
+
+def tried(files: Mapping[str, str], case: Case) -> dict[str, Any]:
+    """A case of the study: a network as it was trained, or one writing of it.
+
+    Args:
+        files: Run files by their digest.
+        case: Which network, and how it is written.
+    """
+    from cimlab.training.transfer import Writing
+
+    network, data = _trained(files[case["run"]], case["run"])
+    images = case["images"]
+    if "plan" not in case:
+        return {"accuracy": network.accuracy(images), "data": data}
+    plan = Writing.model_validate(case["plan"])
+    draws = network.draws(plan, case["sigma"], case["chip"], case["seed"], images)
+    return {"draws": [{"recalibrated": d.recalibrated, "accuracy": d.accuracy} for d in draws]}
+
+
+@functools.cache
+def _trained(file: str, digest: str) -> tuple[Trained, str]:
+    """The network of a run file, loaded once a process, and where its images come from."""
+    from cimlab import records
+    from cimlab.core.errors import RecordError
+    from cimlab.training.transfer import Trained
+
+    with records.load(file) as run:
+        kept, tile, data = run.checkpoint(), (run.spec["rows"], run.spec["cols"]), run.plan["data"]
+    if kept is None:
+        raise RecordError(f"{file} holds no training")
+    images = _images(data)
+    return Trained(*kept, tile, images), f"{data}, {images.source}"
+
+
+@functools.cache
+def _images(data: str) -> Images:
+    from .training import LOADERS
+
+    return LOADERS[data]()
 
 
 def _text(data: dict[str, Any]) -> str:

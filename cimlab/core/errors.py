@@ -12,6 +12,7 @@
       InstrumentError      an instrument reported an error (query, reply)
       DataError            a data set is missing or its checksum is wrong
       RecordError          a run file cannot be read or does not fit the run
+      StudyError           a study's workers fail; what they have finished is kept
 
 "Did not converge" is data (a mask in the result), never an exception. OSError and
 library errors are translated only at the border, where the bytes are.
@@ -84,3 +85,7 @@ class DataError(CimError):
 
 class RecordError(CimError):
     """A run file cannot be read, or does not fit the run that wants it."""
+
+
+class StudyError(CimError):
+    """A case of a study failed, or its workers die again and again; finished cases are kept."""
