@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +16,19 @@ from .options import Json, Out
 
 if TYPE_CHECKING:
     from cimlab.core.station import Station
+    from cimlab.training.recipe import Recipe
+
+_ELSEWHERE = (
+    "station",
+    "recipe",
+    "hardware",
+    "baseline",
+    "health",
+    "resume",
+    "out",
+    "json_",
+)
+"""Options that change no setting of the plan."""
 
 
 def command(network: str, made_for: str) -> Callable[..., None]:
@@ -121,24 +134,15 @@ def command(network: str, made_for: str) -> Callable[..., None]:
         out: Out = None,
         json_: Json = False,
     ) -> None:
-        elsewhere = ("station", "recipe", "hardware", "baseline", "health", "resume", "out")
-        given = {
-            k: v
-            for k, v in context.params.items()
-            if v is not None and k not in (*elsewhere, "json_")
-        }
         if resume is not None:
+            given = _settings(context.params)
             if given or out or baseline or health or hardware or recipe != "paper":
                 extra = ", ".join(given or ["out, baseline, health, hardware or recipe"])
                 raise ConfigError(f"--resume continues a run as it was planned; leave out: {extra}")
             result = _resume(resume, station)
         else:
-            if on_chip is not None:
-                given["on_chip"] = on_chip.split(",")
-            if repeats is not None:
-                given["repeats"] = dict(part.partition("=")[::2] for part in repeats.split(","))
-            where = (station, hardware, baseline, health)
-            result = _start(given | {"network": network}, recipe, where, out)
+            plan, place = planned(network, context.params)
+            result = _start(plan, place, out or files.run_file("train"), baseline, health)
         console.result(result, summary(result))
 
     train.__doc__ = made_for
@@ -152,27 +156,39 @@ def _resume(file: Path, station: str | None) -> dict[str, Any]:
 
 
 def _start(
-    given: dict[str, Any],
-    base: Literal["paper", "tuned"],
-    where: tuple[str | None, str | None, Path | None, Path | None],
-    out: Path | None,
+    plan: Recipe, place: Station | str, out: Path, baseline: Path | None, health: Path | None
 ) -> dict[str, Any]:
-    """A new run of the settings given, on (station, hardware), with (baseline, health)."""
+    from . import training
+
+    return training.start_run(plan, place, out, baseline, health)
+
+
+def planned(network: str, options: Mapping[str, Any]) -> tuple[Recipe, Station | str]:
+    """The plan and the station that options of this command ask for."""
     from cimlab.training.hardware import load_hardware
 
     from . import training
 
-    station, hardware, baseline, health = where
+    station, hardware = options["station"], options["hardware"]
     known = load_hardware(hardware) if hardware else None
-    settings = (known.recipe if known else {}) | given
-    plan = training.recipe(settings, base)
+    settings = (known.recipe if known else {}) | _settings(options) | {"network": network}
+    plan = training.recipe(settings, options["recipe"])
     if known is None:
-        place: Station | str = station or "mock:"
-    elif station is None:
-        place = known.station(training.tiles(plan, known))
-    else:
+        return plan, station or "mock:"
+    if station is not None:
         raise ConfigError("--hardware names a station of its own; leave out --station")
-    return training.start_run(plan, place, out or files.run_file("train"), baseline, health)
+    return plan, known.station(training.tiles(plan, known))
+
+
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options change of the plan."""
+    given = {k: v for k, v in options.items() if v is not None and k not in _ELSEWHERE}
+    if "on_chip" in given:
+        given["on_chip"] = given["on_chip"].split(",")
+    if "repeats" in given:
+        pairs = given["repeats"].split(",")
+        given["repeats"] = dict(part.partition("=")[::2] for part in pairs)
+    return given
 
 
 lenet = command(
