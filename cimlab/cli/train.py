@@ -67,6 +67,16 @@ def command(network: str, made_for: str) -> Callable[..., None]:
                 "quantisation-aware [default: mixed]."
             ),
         ] = None,
+        policy: Annotated[
+            Literal[
+                "threshold", "nandakumar", "hic", "stellar", "madam", "neurram", "pim-qat", "pcm"
+            ]
+            | None,
+            typer.Option(
+                help="What turns gradients into pulses, with its own defaults: the paper's "
+                "threshold, or a neighbour's scheme (docs/neighbours.md) [default: threshold]."
+            ),
+        ] = None,
         seed: Annotated[
             int | None, typer.Option(help="Of initial parameters and batches [default: 0].")
         ] = None,
@@ -106,6 +116,12 @@ def command(network: str, made_for: str) -> Callable[..., None]:
         program: Annotated[
             Literal["write-verify", "ispp", "blind"] | None,
             typer.Option(help="How cells are written [default: write-verify]."),
+        ] = None,
+        backward: Annotated[
+            Literal["host", "array"] | None,
+            typer.Option(
+                help="Errors go back digitally, or by transposed products [default: host]."
+            ),
         ] = None,
         averages: Annotated[
             int | None, typer.Option(help="Conversions averaged in reads for W_FP [default: 16].")

@@ -31,6 +31,7 @@ from cimlab.training.events import Calibrated, EpochDone, Event, Prepared, Resum
 from cimlab.training.hardware import Hardware
 from cimlab.training.loop import Training
 from cimlab.training.networks import network
+from cimlab.training.policies import POLICIES
 from cimlab.training.recipe import DIGITAL, Recipe, large
 from cimlab.training.updater import Update
 
@@ -51,6 +52,8 @@ _NO_ARRAY = ArraySpec(1, 1, 1, 1, 1, Limits(), "none", "emulated", "FP32 on the 
 def recipe(given: Mapping[str, Any], base: str = "paper") -> Recipe:
     """The plan of a run, "paper" or "tuned" with changes; ConfigError says what is wrong."""
     try:
+        own = POLICIES[given["policy"]].settings if given.get("policy") in POLICIES else {}
+        given = {**own, **given}
         settings = large(**given) if given.get("network", "lenet") != "lenet" else given
         return Recipe.tuned(**settings) if base == "tuned" else Recipe(**settings)
     except ValidationError as error:
@@ -336,14 +339,28 @@ def _result(
         "test_accuracy_paper_2560": columns["accuracy_2560"][-1],
         "epochs": epochs,
         "updates_per_weight": training.updates_per_weight,
+        "pulses_per_weight": training.pulses_per_weight,
+        **_wear(training),
         "network": training.recipe.network,
         "data": source,
         "mode": training.recipe.mode,
+        "policy": training.recipe.policy,
         "seed": training.recipe.seed,
         "station": array.station.text if array else None,
         "link": asdict(array.link) if array and array.link else None,
         "pulses_differ": _audit(array) if array else 0,
         "run_file": str(file),
+    }
+
+
+def _wear(training: Training) -> dict[str, float]:
+    """How often cells were written, the first placement included."""
+    if training.updater is None:
+        return {"cell_writes_per_weight": 0.0, "worst_cell_writes": 0}
+    writes = training.updater.writes
+    return {
+        "cell_writes_per_weight": float(writes.sum()) / training.updater.size,
+        "worst_cell_writes": int(writes.max()),
     }
 
 

@@ -199,12 +199,13 @@ def cost(network: nn.Module, image: tuple[int, ...], spec: ArraySpec) -> Cost:
 
         layer.register_forward_hook(hook)
 
-    shapes = copy.deepcopy(network).to("meta")  # tensors without numbers: nothing is computed
+    # one image is sooner done than torch's meta device imported
+    shapes = copy.deepcopy(network).eval()
     found = {n: m for n, m in shapes.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
     for name, layer in found.items():
         watch(name, layer)
     with torch.no_grad():
-        shapes(torch.zeros(1, *image, device="meta"))
+        shapes(torch.zeros(1, *image))
     layers = []
     for name, (x, y) in maps.items():
         cut = cut_layer(name, found[name], spec)

@@ -3,7 +3,8 @@
 Forward: activations become input voltages, the array multiplies them, and the column currents of
 each pair are subtracted, corrected by the columns' calibration, and scaled to weight units. With
 signed inputs the positive and the negative part are multiplied one after the other. Backward is
-digital, from the weights the host believes in (W_FP, PAPER 3). Bias is digital.
+digital, from the weights the host believes in (W_FP, PAPER 3), or on the array (`back`). Bias is
+digital.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from cimlab.core.array import CimArray, Floats, PairSum, Product, Unfold, Window
 from cimlab.protocols import calibration
 
 from . import digital
+from .mapping import DeviceWindow
 from .tiling import Placement
+from .transposed import back
 
 INPUT_FORGETS = 0.99
 """While training, the input scale falls by at most this factor a batch."""
@@ -49,10 +52,14 @@ class ChipLayer(nn.Module):
         scale: As given.
         clipped: Share of conversions that clipped in the last forward pass, for each tile
             (tiles,).
+        back: Where cells' currents lie, if errors go back through the array; None: digitally.
+        unfold: How feature maps are cut; None for a Linear layer.
+        stand_in: Computes the output for activations digitally, while the weights are not on
+            their cells; None: the array does.
     """
 
     input_top: Tensor
-    _unfold: Unfold | None
+    unfold: Unfold | None
 
     def __init__(
         self,
@@ -77,13 +84,22 @@ class ChipLayer(nn.Module):
         self._columns = np.concatenate([np.full(len(s), 2 * s.shape[1]) for s in slots])
         self._part_of = placement.cut.parts().reshape(self.weight.shape)
         self._repeats = repeats
+        self.back: DeviceWindow | None = None
+        self.stand_in: Callable[[Tensor], Tensor] | None = None
         self._fit: calibration.RangePlan | None = None
         self.correct(None)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output; its product is measured on the array."""
+        if self.stand_in is not None:
+            return self.stand_in(x)
         out: Tensor = _Measured.apply(x, self.weight, self.bias, self.gain, self)
         return out
+
+    @property
+    def gained(self) -> Tensor:
+        """Weights times the gains of their tiles, with gradients of both."""
+        return self.weight * self.gain[torch.from_numpy(self._part_of)]
 
     def split(self, product: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of weights and gains from that of their product."""
@@ -162,7 +178,7 @@ class ChipLayer(nn.Module):
         if self._repeats > 1:
             x = np.concatenate([x] * self._repeats)
         volts = sign * array.converters.v_read / top
-        product = array.vmm_pairs(x, volts, sums, self._unfold)
+        product = array.vmm_pairs(x, volts, sums, self.unfold)
         out = product.values
         share = product.clipped / (out.size // out.shape[1] * self._columns)
         self.clipped = np.maximum(self.clipped, share)
@@ -186,6 +202,16 @@ class ChipLayer(nn.Module):
         """Gradients of x (None unless needed), weight, bias (None without) and gain, digitally."""
         raise NotImplementedError
 
+    def errors(self, grad: Tensor, x: Tensor, cells: DeviceWindow) -> Tensor:
+        """The gradient of x through the array, whose cells' currents lie in that window."""
+        raise NotImplementedError
+
+    def _back(self, errors: Tensor, cells: DeviceWindow) -> Tensor:
+        """Errors (n, outputs) to (n, inputs)."""
+        vectors: Floats = errors.numpy()
+        gain = self.gain.detach().numpy()
+        return torch.from_numpy(back(self._array, self.placement, gain, self.scale, cells, vectors))
+
 
 _Gradients = tuple[Tensor | None, Tensor, Tensor | None, Tensor]
 
@@ -193,7 +219,7 @@ _Gradients = tuple[Tensor | None, Tensor, Tensor | None, Tensor]
 class ChipLinear(ChipLayer):
     """A Linear layer on the array."""
 
-    _unfold = None
+    unfold = None
 
     def _inputs(self, x: Tensor) -> Floats:
         vectors: Floats = x.reshape(-1, x.shape[-1]).numpy()
@@ -212,6 +238,10 @@ class ChipLinear(ChipLayer):
         to_weight, to_gain = self.split(flat.T @ inputs)
         return (grad @ self.effective() if need_x else None), to_weight, bias, to_gain
 
+    def errors(self, grad: Tensor, x: Tensor, cells: DeviceWindow) -> Tensor:
+        """See ChipLayer."""
+        return self._back(grad.reshape(-1, grad.shape[-1]), cells).view(x.shape)
+
 
 class ChipConv2d(ChipLayer):
     """A Conv2d layer on the array.
@@ -220,7 +250,7 @@ class ChipConv2d(ChipLayer):
     times smaller than its unfolded vectors, and that is what goes over the link.
     """
 
-    _unfold: Unfold
+    unfold: Unfold
 
     def __init__(
         self,
@@ -234,7 +264,7 @@ class ChipConv2d(ChipLayer):
         kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
         padding = layer.padding
         assert not isinstance(padding, str)  # noqa: S101 - cut_layer refuses it
-        self._unfold = Unfold(_two(kernel), _two(stride), _two(padding), _two(dilation))
+        self.unfold = Unfold(_two(kernel), _two(stride), _two(padding), _two(dilation))
 
     def _inputs(self, x: Tensor) -> Floats:
         maps: Floats = x.contiguous().numpy()
@@ -242,8 +272,8 @@ class ChipConv2d(ChipLayer):
 
     def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
         if "unfold" in self._array.spec.capabilities:
-            return partial(self._array.vmm_unfolded, v.numpy(), self._unfold, window)
-        vectors = pairs.unfolded(v.numpy(), self._unfold)
+            return partial(self._array.vmm_unfolded, v.numpy(), self.unfold, window)
+        vectors = pairs.unfolded(v.numpy(), self.unfold)
         return partial(self._array.vmm, pairs.row_parts(vectors, window), window)
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
@@ -251,7 +281,7 @@ class ChipConv2d(ChipLayer):
 
     def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
         """See ChipLayer."""
-        u = self._unfold
+        u = self.unfold
         plain = u.stride == u.dilation == (1, 1)
         if plain and len(x) * x.shape[1] * len(self.weight) <= digital.FEW:
             return self._few_channels(grad, x, need_x)
@@ -271,6 +301,15 @@ class ChipConv2d(ChipLayer):
         to_weight, to_gain = self.split(product)
         return to_x, to_weight, to_bias, to_gain
 
+    def errors(self, grad: Tensor, x: Tensor, cells: DeviceWindow) -> Tensor:
+        """See ChipLayer."""
+        u = self.unfold
+        flat = grad.permute(0, 2, 3, 1).reshape(-1, grad.shape[1])
+        columns = self._back(flat, cells).view(len(grad), -1, self.placement.cut.inputs)
+        return torch.nn.functional.fold(
+            columns.transpose(1, 2), x.shape[2:], u.kernel, u.dilation, u.padding, u.stride
+        )
+
     def _few_channels(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
         to_x = torch.empty(x.shape if need_x else (0, 0, 0, 0))
         to_weight, to_gain = torch.empty_like(self.weight), torch.empty_like(self.gain)
@@ -281,7 +320,7 @@ class ChipConv2d(ChipLayer):
             self.weight.detach().numpy(),
             self.gain.detach().numpy(),
             self._part_of,
-            self._unfold.padding,
+            self.unfold.padding,
             to_x.numpy(),
             to_weight.numpy(),
             to_bias.numpy(),
@@ -307,7 +346,11 @@ class _Measured(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, _ = ctx.saved_tensors
         layer: ChipLayer = ctx.layer
-        return *layer.gradients(grads[0], x, ctx.needs_input_grad[0]), None
+        need_x, cells = ctx.needs_input_grad[0], layer.back
+        to_x, *others = layer.gradients(grads[0], x, need_x and cells is None)
+        if need_x and cells is not None:
+            to_x = layer.errors(grads[0], x, cells)
+        return to_x, *others, None
 
 
 def _targets(window: Window, slots: NDArray[np.int64]) -> NDArray[np.int64]:

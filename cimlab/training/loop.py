@@ -38,8 +38,9 @@ from .checkpoint import (
 from .data import Images
 from .events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
 from .networks import network
+from .policies import POLICIES
 from .recipe import Recipe
-from .updater import MixedPrecision, Trigger, Update
+from .updater import Trigger, Update, Updater
 from .writing import Writer
 
 CALIBRATION_IMAGES = 256
@@ -81,7 +82,7 @@ class Training:
         recipe: As given.
         model: The network.
         layers: Its chip layers by name; none in modes fp32 and qat.
-        updater: The mixed-precision updater; None in modes fp32 and qat.
+        updater: What writes the cells, by the recipe's policy; None in modes fp32 and qat.
         step: Batches done.
         total: What was written in training so far.
 
@@ -104,7 +105,7 @@ class Training:
         self.model = known.make(torch.Generator().manual_seed(recipe.seed))
         self.layers: dict[str, ChipLayer] = {}
         self._roundings: dict[str, Quantised] = {}
-        self.updater: MixedPrecision | None = None
+        self.updater: Updater | None = None
         self._chip: _Chip | None = None
         self._losses: list[float] = []
         self._batches = Batches(
@@ -130,7 +131,8 @@ class Training:
             self._parameter_groups(), recipe.lr, weight_decay=recipe.weight_decay, fused=True
         )
         if array is not None and self.layers:
-            self.updater = MixedPrecision(
+            self._direct_errors(array)
+            self.updater = POLICIES[recipe.policy](
                 self._optimizer,
                 self.layers.values(),
                 Writer(array, recipe.writing, recipe.master, recipe.averages),
@@ -144,6 +146,11 @@ class Training:
     def updates_per_weight(self) -> float:
         """Writes of a weight so far, averaged over the weights on chip."""
         return self.total.weights / self.updater.size if self.updater else 0.0
+
+    @property
+    def pulses_per_weight(self) -> float:
+        """Pulses of a weight in training so far, averaged over the weights on chip."""
+        return self.total.pulses / self.updater.size if self.updater else 0.0
 
     def events(self) -> Generator[Event, None, None]:
         """Train to the end of the recipe; the array is left idle whatever happens."""
@@ -162,6 +169,14 @@ class Training:
         """Which test images are classified rightly, (n,)."""
         self.model.eval()
         return self._batches.test(self.model)
+
+    def _direct_errors(self, array: CimArray) -> None:
+        """Errors go back through the array if the recipe says so."""
+        if self.recipe.backward == "array":
+            if "transpose" not in array.spec.capabilities:
+                raise ConfigError("this array has no transposed products; leave backward at 'host'")
+            for layer in self.layers.values():
+                layer.back = self.recipe.window
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters with their speed: a learning rate over the recipe's.
@@ -185,7 +200,7 @@ class Training:
         digital = [p for p in self.model.parameters() if p not in taken]
         return [*groups, {"params": digital, "speed": 1.0}]
 
-    def _prepare(self, updater: MixedPrecision, array: CimArray) -> Prepared:
+    def _prepare(self, updater: Updater, array: CimArray) -> Prepared:
         writing = self.recipe.writing
         # blind pulses cannot write cells of unknown state
         plan = writing if isinstance(writing, RampPlan) else WriteVerify()
@@ -203,12 +218,19 @@ class Training:
                 yield self._chip.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
                 self._sums.seconds += time.perf_counter() - start
         for images, labels in self._batches.epoch(number, done):
-            event = self._learn(images, labels)
+            begun = self._begin()
+            if begun.weights and self._chip is not None:
+                yield self._chip.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
+            event = self._learn(images, labels, begun)
             self._sums.add(event)
             yield event
         yield self._tested()
 
-    def _learn(self, images: Tensor, labels: Tensor) -> StepDone:
+    def _begin(self) -> Update:
+        """What is written before a batch."""
+        return self.updater.begin(self.step / self.recipe.steps) if self.updater else Update()
+
+    def _learn(self, images: Tensor, labels: Tensor, update: Update) -> StepDone:
         start = time.perf_counter()
         if not self.model.training:
             self.model.train()
@@ -219,9 +241,8 @@ class Training:
         torch.autograd.backward(loss)
         if self.updater is None:
             self._optimizer.step()
-            update = Update()
         else:
-            update = self.updater.step()
+            update += self.updater.step()
         clipped = self._chip.widen() if self._chip else np.empty(0)
         self.step += 1
         self.total += update

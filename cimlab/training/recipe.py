@@ -37,6 +37,13 @@ class Recipe(Plan):
         "at once; fp32: no array, the same network on the same batches; qat: no array, weights "
         "rounded to the cells' levels in forward passes",
     )
+    policy: Literal[
+        "threshold", "nandakumar", "hic", "stellar", "madam", "neurram", "pim-qat", "pcm"
+    ] = Field(
+        default="threshold",
+        description="what turns gradients into pulses: the paper's threshold, or a neighbour's "
+        "scheme (cimlab.training.policies)",
+    )
     seed: int = Field(default=0, ge=0, description="of initial parameters and batches")
     epochs: int = Field(default=13, ge=1, description="epochs")
     batches: int = Field(default=400, ge=1, description="random batches an epoch")
@@ -71,6 +78,10 @@ class Recipe(Plan):
         description="W_FP after a write: what was wanted (the paper's text), or what a read finds "
         "(its figure 4a)",
     )
+    backward: Literal["host", "array"] = Field(
+        default="host",
+        description="where errors are propagated: digitally from W_FP, or by transposed products",
+    )
     program: Literal["write-verify", "ispp", "blind"] = Field(
         default="write-verify", description="how cells are written"
     )
@@ -97,6 +108,7 @@ class Recipe(Plan):
     headroom: float = Field(
         default=3.0, ge=1, description="weight range over the largest initial weight of a layer"
     )
+
 
     @model_validator(mode="after")
     def _window_open(self) -> Self:

@@ -1,16 +1,16 @@
-"""The mixed-precision updater, around any torch optimiser (PAPER 3).
+"""Weights on pairs of cells, and what turns their gradients into pulses.
 
-The optimiser steps as if the weights were digital. What it changed goes to a high-precision
-accumulator instead, and the weights return to what the pairs are believed to carry (W_FP). Where
-an accumulator has passed the threshold, that pair is written. The optimiser stands before the
-accumulator, so momentum and Adam work as they are.
+`Updater` is the seam: a scheme of training on chip decides what is written after a batch, when
+weights come to the cells, and what the layers' passes use meanwhile. `MixedPrecision` is the
+paper's scheme; the neighbours' are in `cimlab.training.policies`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from cimlab.nn import ChipLayer, DeviceWindow, fresh_pair
 from .accumulate import accumulate, settle, to_write
 from .checkpoint import Arrays
 from .writing import Writer
+
+ROUNDING = 1e-6
+"""Share of the range by which a weight at its end may seem to be off it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,11 @@ class Trigger:
     remainder: Literal["keep", "discard"]
 
 
-class MixedPrecision:
+class Updater(ABC):
     """Weights on pairs of cells, their accumulators, and the optimiser in front of them.
+
+    The loop calls `initialise` once, then `begin`, the passes and `step` for every batch. What a
+    scheme needs to go on after a restart is in `arrays`.
 
     All weights on chip are one flat buffer, and the layers' parameters are views of it: n weights
     in the order of the layers, each in torch's order.
@@ -74,13 +80,19 @@ class MixedPrecision:
         window: Currents of cells.
 
     Attributes:
+        settings: What a recipe of this scheme has for defaults.
         optimizer: As given.
+        layers: As given.
         cells: Addresses of the pairs, (2, n): plus, then minus.
         believed: What they are believed to carry, (2, n) A.
         target: What was last asked of them, (2, n) A; NaN before anything was.
         stuck: Cells that verified pulses could not move; their partners are written, (2, n).
         accumulated: Wanted changes not written yet, (n,) weight units.
+        placed: True for weights that are on their cells; others are digital, for now, (n,).
+        writes: How often each cell was written, (2, n).
     """
+
+    settings: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self,
@@ -90,7 +102,7 @@ class MixedPrecision:
         trigger: Trigger,
         window: DeviceWindow,
     ) -> None:
-        chip = list(layers)
+        self.layers = chip = list(layers)
         spec = writer.array.spec
         self.optimizer = optimizer
         self._writer, self._trigger, self._window = writer, trigger, window
@@ -100,17 +112,18 @@ class MixedPrecision:
         self._scale = np.concatenate([np.full(layer.weight.numel(), layer.scale) for layer in chip])
         self._limit = window.span * self._scale
         flat = torch.cat([layer.weight.detach().flatten() for layer in chip])
-        start = 0
-        for layer in chip:
-            end = start + layer.weight.numel()
-            layer.weight.data = flat[start:end].view_as(layer.weight)
-            start = end
+        ends = np.cumsum([layer.weight.numel() for layer in chip]).tolist()
+        self._parts = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+        for layer, part in zip(chip, self._parts, strict=True):
+            layer.weight.data = flat[part].view_as(layer.weight)
         self._weights: NDArray[np.float32] = flat.numpy()
         self._master = self._weights.copy()
         self.believed = np.zeros(self.cells.shape)
         self.target = np.full(self.cells.shape, np.nan)
         self.stuck = np.zeros(self.cells.shape, np.bool_)
         self.accumulated = np.zeros(flat.numel())
+        self.placed = np.zeros(flat.numel(), np.bool_)
+        self.writes = np.zeros(self.cells.shape, np.int64)
         self._hit, self._change = np.empty(flat.numel(), np.int64), np.empty(flat.numel())
 
     @property
@@ -119,35 +132,57 @@ class MixedPrecision:
         return self.accumulated.size
 
     def initialise(self, writer: Writer) -> Update:
-        """Write the present weights to the cells, then read every cell: that is W_FP.
+        """Before the first batch: all weights go to their cells.
 
         Args:
             writer: For this once; blind pulses cannot write cells of unknown state.
         """
-        target = self.target[:] = fresh_pair(self._weights / self._scale, self._window)
-        written = writer.write(self.cells.ravel(), target.ravel(), target.ravel())
-        self.stuck[:] = written.stuck.reshape(self.stuck.shape)
-        self.adopt(self.read())
-        return Update(self.size, self.cells.size, written.pulses)
+        return self.place(np.arange(self.size), writer)
 
-    def read(self, averages: int | None = None) -> Floats:
-        """Currents of all cells, (2, n) A; averaged as the writer's reads unless told."""
-        order = np.argsort(self.cells, axis=None)
-        current = np.empty(self.cells.size)
-        current[order] = self._writer.read(self.cells.ravel()[order], averages)
-        return current.reshape(self.cells.shape)
+    def begin(self, done: float) -> Update:
+        """Before every batch: what is written outside of the steps, and how the passes change.
 
-    def adopt(self, current: Floats, where: NDArray[np.bool_] | slice = slice(None)) -> None:
-        """Believe that the cells carry these currents (2, n), of the pairs marked; W_FP follows."""
-        self.believed[:, where] = current[:, where]
-        self._believe(where)
+        Args:
+            done: Share of the run that is behind, 0 - 1.
+        """
+        return Update()
+
+    @abstractmethod
+    def step(self) -> Update:
+        """After every backward pass: learn from the gradients, and write."""
+
+    def place(self, where: Addresses, writer: Writer) -> Update:
+        """Write the present weights (m,) to their cells, then read these: that is W_FP."""
+        target = fresh_pair(self._weights[where] / self._scale[where], self._window)
+        self.target[:, where] = target
+        cells = self.cells[:, where]
+        written = writer.write(cells.ravel(), target.ravel(), target.ravel())
+        self.stuck[:, where] = written.stuck.reshape(target.shape)
+        self.writes[:, where] += 1
+        self.placed[where] = True
+        self.believed[:, where] = self.read(where=where)
+        self._adopt(where)
+        return Update(where.size, cells.size, written.pulses)
+
+    def read(self, averages: int | None = None, where: Addresses | slice = slice(None)) -> Floats:
+        """Currents of pairs, (2, m) A; averaged as the writer's reads unless told."""
+        cells = self.cells[:, where]
+        order = np.argsort(cells, axis=None)
+        current = np.empty(cells.size)
+        current[order] = self._writer.read(cells.ravel()[order], averages)
+        return current.reshape(cells.shape)
+
+    def _adopt(self, where: NDArray[np.bool_] | Addresses) -> None:
+        """Weights (m,) are what is believed of their cells, and nothing is wanted of them."""
+        plus, minus = self.believed[:, where]
+        self._master[where] = (plus - minus) * self._scale[where]
         self.accumulated[where] = 0.0
-        self._weights[:] = self._master
+        self._weights[where] = self._master[where]
 
     def reread(
         self, before: Floats, averages: int, least: float
     ) -> tuple[Addresses, Floats, Floats]:
-        """Read every cell, and believe those that carry something else than before.
+        """Read every cell, and believe those in use that carry something else than before.
 
         Args:
             before: Currents to compare with, (2, n) A.
@@ -158,21 +193,13 @@ class MixedPrecision:
             Addresses of the cells that moved, what they carried, and what they carry, (m,) each.
         """
         now = self.read(averages)
-        moved = np.abs(now - before) > least
-        pairs: NDArray[np.bool_] = np.logical_or(*moved)
-        self.adopt(np.where(moved, now, self.believed), pairs)
+        moved = (np.abs(now - before) > least) & self.placed
+        self.believed[moved] = now[moved]
+        self._adopt(np.logical_or(*moved))
         return self.cells[moved], before[moved], now[moved]
 
-    def step(self) -> Update:
-        """One optimiser step on the accumulators, and the writing that it triggers."""
-        self.optimizer.step()
-        trigger, hit, change = self._trigger, self._hit, self._change
-        keep = trigger.remainder == "keep"
-        state = (self._weights, self._master, self.accumulated, self._limit)
-        found = accumulate(*state, trigger.threshold, keep, hit, change)
-        return self._write(hit[:found], change[:found], keep) if found else Update()
-
     def _write(self, hit: Addresses, change: Floats, keep: bool) -> Update:
+        """Change weights hit (m,); with keep, their accumulators keep what was not written."""
         slot, target = np.empty(2 * hit.size, np.int64), np.empty(2 * hit.size)
         low, high = self._window.low, self._window.high
         weights = (self._master, self._scale, self.believed, self.stuck)
@@ -182,13 +209,24 @@ class MixedPrecision:
         written = self._writer.write(self.cells.reshape(-1)[slot], believed[slot], target)
         self.target.reshape(-1)[slot] = target
         believed[slot], stuck[slot] = written.current, written.stuck
+        self.writes.reshape(-1)[slot] += 1
         settle(hit, self.believed, self._scale, keep, self._master, self.accumulated, self._weights)
         return Update(pairs, cells, written.pulses)
 
-    def _believe(self, where: NDArray[np.bool_] | Addresses | slice) -> None:
-        """W_FP from the believed currents."""
-        plus, minus = self.believed[:, where]
-        self._master[where] = (plus - minus) * self._scale[where]
+    def _write_within(self, hit: Addresses, change: Floats) -> Update:
+        """Change weights hit (m,), no further than to the ends of their range."""
+        limit, master = self._limit[hit], self._master[hit]
+        inside = np.clip(master + change, -limit, limit) - master
+        moves = np.abs(inside) > ROUNDING * limit
+        return self._write(hit[moves], inside[moves], keep=False) if moves.any() else Update()
+
+    def _take_gradients(self) -> Floats:
+        """The weights' gradients, (n,), which the optimiser then does not see."""
+        found = [layer.weight.grad for layer in self.layers]
+        for layer in self.layers:
+            layer.weight.grad = None
+        flat: Floats = torch.cat([g.flatten() for g in found if g is not None]).numpy()
+        return flat
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the optimiser, for a checkpoint."""
@@ -197,6 +235,8 @@ class MixedPrecision:
             "accumulated": self.accumulated.copy(),
             "believed": self.believed.copy(),
             "stuck": self.stuck.copy(),
+            "placed": self.placed.copy(),
+            "writes": self.writes.copy(),
         }
 
     def restore(self, arrays: Arrays) -> None:
@@ -205,4 +245,25 @@ class MixedPrecision:
         self.accumulated[:] = arrays["accumulated"]
         self.believed[:] = arrays["believed"]
         self.stuck[:] = arrays["stuck"]
+        self.placed[:] = arrays["placed"]
+        self.writes[:] = arrays["writes"]
         self._weights[:] = self._master
+
+
+class MixedPrecision(Updater):
+    """The paper's mixed precision (PAPER 3).
+
+    The optimiser steps as if the weights were digital. What it changed goes to a high-precision
+    accumulator instead, and the weights return to what the pairs are believed to carry (W_FP).
+    Where an accumulator has passed the threshold, that pair is written. The optimiser stands
+    before the accumulator, so momentum and Adam work as they are.
+    """
+
+    def step(self) -> Update:
+        """One optimiser step on the accumulators, and the writing that it triggers."""
+        self.optimizer.step()
+        trigger, hit, change = self._trigger, self._hit, self._change
+        keep = trigger.remainder == "keep"
+        state = (self._weights, self._master, self.accumulated, self._limit)
+        found = accumulate(*state, trigger.threshold, keep, hit, change)
+        return self._write(hit[:found], change[:found], keep) if found else Update()
