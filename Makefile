@@ -9,9 +9,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 demo: .venv/ready
 	$(BIN)/cimlab demo
 
+# on up to four cores; neither `cimlab` processes nor the tests left out are measured
 test: .venv/ready
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --cov --cov-report term
 
 # what `test` leaves out because it takes minutes
 slow: .venv/ready
