@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -22,6 +22,10 @@ from . import checkpoint
 from .layout import FORMAT, FORMAT_VERSION, STATUS, TABLES
 from .series import Series, by_cell
 from .weights import WeightMap
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SUPERBLOCK = struct.Struct("<8sBBBBQQQ")  # version 2 and 3: up to the end of the file's data
@@ -213,6 +217,18 @@ class RunReader:
     def series(self) -> Series:
         """The points of a sweep so far, cell by cell."""
         return by_cell(self.columns("points", TABLES["points"]))
+
+    def to_pandas(self, table: str) -> pd.DataFrame:
+        """A table as a pandas frame; see `labelled.to_pandas`. Needs the extra `analysis`."""
+        from .labelled import to_pandas
+
+        return to_pandas(self, table)
+
+    def to_xarray(self) -> xr.DataTree:
+        """The whole run as an xarray tree; see `labelled.to_xarray`. Needs `analysis`, too."""
+        from .labelled import to_xarray
+
+        return to_xarray(self)
 
     def unit(self, table: str, name: str) -> str:
         """SI symbol of a column, "1" for pure numbers."""
