@@ -30,7 +30,9 @@ from . import (
     gui,
     report,
     runs,
+    runs_compare,
     soak,
+    study,
     sweep,
     train,
     transfer,
@@ -67,7 +69,6 @@ app = typer.Typer(
     cls=_Commands,
     epilog=_EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -104,6 +105,7 @@ _group(
     vgg8=train.vgg8,
     resnet18=train.resnet18,
 )
+app.command("study")(study.study)
 app.command("transfer")(transfer.transfer)
 app.command("program")(chip.program)
 app.add_typer(
@@ -129,6 +131,7 @@ _group(
     "Look at run files, check them, save what is left of damaged ones.",
     show=runs.show,
     list=runs.list_,
+    compare=runs_compare.compare,
     check=runs.check,
     repair=runs.repair,
 )
