@@ -29,6 +29,7 @@ def convert(
     headroom: float = 3.0,
     repeats: Mapping[str, int] | None = None,
     usable: Mask | None = None,
+    crest: float | None = None,
 ) -> dict[str, ChipLayer]:
     """Replace Linear and Conv2d layers of a model, in place, by layers on the array.
 
@@ -45,6 +46,7 @@ def convert(
         repeats: How many products of the same inputs a layer averages, by name; 1 if not named.
         usable: False for cells to avoid, (tiles, rows, cols), as a health map says. Where they
             cannot all be avoided, as few as possible are used, and the log says how many.
+        crest: While training, inputs of layers are clipped at so many of their root mean squares.
 
     Returns:
         The chip layers by name, in the order of the model.
@@ -64,9 +66,9 @@ def convert(
         times = (repeats or {}).get(name, 1)
         scale = headroom * float(digital.weight.detach().abs().max()) / window.span
         layers[name] = (
-            ChipConv2d(digital, placement, array, scale, times)
+            ChipConv2d(digital, placement, array, scale, times, crest)
             if isinstance(digital, nn.Conv2d)
-            else ChipLinear(digital, placement, array, scale, times)
+            else ChipLinear(digital, placement, array, scale, times, crest)
         )
         model.set_submodule(name, layers[name])
     return layers

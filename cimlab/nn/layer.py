@@ -40,6 +40,9 @@ class ChipLayer(nn.Module):
         array: Where they are.
         scale: Weight units of one ampere of difference at the read voltage.
         repeats: Products of the same inputs that are averaged; their noise falls with the root.
+        crest: While training, inputs are clipped at so many of their root mean squares; None for
+            no clipping. Few activations are large, and they decide which share of the DAC's range,
+            and of the columns' currents, is left for all others.
 
     Attributes:
         weight: W_FP, what the host believes the pairs carry.
@@ -68,6 +71,7 @@ class ChipLayer(nn.Module):
         array: CimArray,
         scale: float,
         repeats: int = 1,
+        crest: float | None = None,
     ) -> None:
         super().__init__()
         self.weight = layer.weight
@@ -83,7 +87,7 @@ class ChipLayer(nn.Module):
         self._targets = [_targets(w, s) for w, s in zip(self._windows, slots, strict=True)]
         self._columns = np.concatenate([np.full(len(s), 2 * s.shape[1]) for s in slots])
         self._part_of = placement.cut.parts().reshape(self.weight.shape)
-        self._repeats = repeats
+        self._repeats, self._crest = repeats, crest
         self.back: DeviceWindow | None = None
         self.stand_in: Callable[[Tensor], Tensor] | None = None
         self._fit: calibration.RangePlan | None = None
@@ -93,6 +97,9 @@ class ChipLayer(nn.Module):
         """The layer's output; its product is measured on the array."""
         if self.stand_in is not None:
             return self.stand_in(x)
+        if self._crest is not None and self.training:
+            most = self._crest * float(x.detach().square().mean().sqrt())
+            x = x.clamp(-most, most)
         out: Tensor = _Measured.apply(x, self.weight, self.bias, self.gain, self)
         return out
 
@@ -259,8 +266,9 @@ class ChipConv2d(ChipLayer):
         array: CimArray,
         scale: float,
         repeats: int = 1,
+        crest: float | None = None,
     ) -> None:
-        super().__init__(layer, placement, array, scale, repeats)
+        super().__init__(layer, placement, array, scale, repeats, crest)
         kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
         padding = layer.padding
         assert not isinstance(padding, str)  # noqa: S101 - cut_layer refuses it

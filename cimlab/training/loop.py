@@ -126,6 +126,7 @@ class Training:
                 recipe.headroom,
                 recipe.repeats,
                 usable,
+                recipe.crest,
             )
         self._optimizer = torch.optim.AdamW(
             self._parameter_groups(), recipe.lr, weight_decay=recipe.weight_decay, fused=True

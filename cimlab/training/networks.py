@@ -22,7 +22,7 @@ class VGG8(nn.Sequential):
     """32-32-P-64-64-P-128-128-P-FC128-FC10 with 3x3 kernels: 549,984 weights on 78 tiles.
 
     Args:
-        generator: Draws the initial weights (He's normal distribution).
+        generator: Draws the initial weights (He's uniform distribution).
     """
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -42,7 +42,7 @@ class ResNet18(nn.Module):
     """The ResNet-18 of CIFAR: 64/128/256/512 channels, 1x1 shortcuts, 1,480 tiles.
 
     Args:
-        generator: Draws the initial weights (He's normal distribution).
+        generator: Draws the initial weights (He's uniform distribution).
     """
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -90,9 +90,10 @@ def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.
 
 
 def _draw(network: nn.Module, generator: torch.Generator) -> None:
+    """Uniform, not normal: cells whose range ends at the largest weight use more of it."""
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -109,6 +109,12 @@ class Recipe(Plan):
         default=3.0, ge=1, description="weight range over the largest initial weight of a layer"
     )
 
+    crest: float | None = Field(
+        default=None,
+        gt=0,
+        description="while training, inputs of layers on chip are clipped at so many of their root "
+        "mean squares; None for never",
+    )
 
     @model_validator(mode="after")
     def _window_open(self) -> Self:

@@ -200,3 +200,25 @@ def test_repeats_average_the_noise() -> None:
         with torch.no_grad():
             spread.append(float((model(x) - model(x)).std()))
     assert spread[1] < 0.35 * spread[0]
+
+
+def test_few_large_inputs_leave_the_range_to_the_others() -> None:
+    array = IdealArray(tiles=1, rows=8, cols=8)
+    model = nn.Sequential(nn.Linear(7, 3))
+    digital = copy.deepcopy(model)
+    layers = convert(model, array, crest=2.0)
+    digital = random_pairs(layers, array, digital)
+    x = torch.rand(50, 7, generator=torch.Generator().manual_seed(2))
+    x[0, 0] = 100.0
+    top = 2.0 * float(x.square().mean().sqrt())
+    assert top < 50
+    x.requires_grad_()
+    out = model(x)
+    torch.testing.assert_close(out, digital(x.clamp(max=top)), rtol=1e-4, atol=1e-5)
+    assert float(layers["0"].input_top) == pytest.approx(top)
+    out.sum().backward()
+    assert x.grad is not None
+    assert (x.grad == 0).sum() == x.grad[0, 0].eq(0) == 1
+    # in evaluation the scale stands still, and the array clips
+    model.eval()
+    torch.testing.assert_close(model(x), out)
