@@ -104,7 +104,7 @@ class Multiplier:
 
     def pair_sums(
         self,
-        x: Floats,
+        x: NDArray[Any],
         unit: float,
         sums: Sequence[PairSum],
         unfold: Unfold | None,
@@ -113,7 +113,7 @@ class Multiplier:
         """Sums of pairs of each window, side by side, and how many conversions clipped.
 
         Args:
-            x: (vectors, inputs), or a map (images, channels, height, width).
+            x: (vectors, inputs), or a map (images, channels, height, width), of any kind.
             unit: Input codes a unit of x; codes beyond the DAC's drive its ends.
             sums: What is wanted.
             unfold: How the map is cut, or None.

@@ -20,6 +20,7 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
+    Mask,
     PairProduct,
     PairSum,
     Product,
@@ -229,6 +230,22 @@ class SimulatedHal:
         out, _, _ = self._multiplier.currents(codes, 1.0, window, unfold, transposed, self._ones)
         return out.astype(np.uint8)
 
+    def convert_pairs(
+        self,
+        codes: Codes8,
+        window: Window,
+        unfold: Unfold | None,
+        weights: NDArray[np.float32],
+        wanted: Mask,
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        """See PairHal."""
+        targets = np.where(wanted, np.cumsum(wanted).reshape(wanted.shape) - 1, -1)
+        scales = np.ones(len(weights), np.float32)
+        constant = np.zeros(np.count_nonzero(wanted), np.float32)
+        part = PairSum(window, weights, scales, targets, constant)
+        out, clipped = self._multiplier.pair_sums(codes, 1.0, [part], unfold, self._ones)
+        return out.reshape(*out.shape[:2], -1).astype(np.int16), clipped
+
     def vmm(self, v: Floats, window: Window, unfold: Unfold | None, transposed: bool) -> Product:
         """One VMM in volts and amperes, with the bits that `convert` would give."""
         unit = 255 / self._v_read
@@ -242,7 +259,7 @@ class SimulatedHal:
     def vmm_pairs(
         self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None
     ) -> PairProduct:
-        """Sums of pairs, with the bits that `convert` and `scaling.pair_product` would give."""
+        """With the bits that `convert_pairs` and `scaling.pair_product` would give."""
         unit = volts * 255 / self._v_read
         return PairProduct(*self._multiplier.pair_sums(x, unit, sums, unfold, self._lsb))
 

@@ -7,6 +7,7 @@ the limit is allowed, one code more is not.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import cast
@@ -19,6 +20,7 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
+    Mask,
     PairProduct,
     PairSum,
     Product,
@@ -30,7 +32,7 @@ from cimlab.wire import scaling
 from cimlab.wire.status import Status
 from cimlab.wire.verbs import AVERAGES_MAX
 
-from .hal import BoardHal, Codes8, FloatHal, HalInfo, JobHal, RestingHal
+from .hal import BoardHal, Codes8, FloatHal, HalInfo, JobHal, PairHal, RestingHal
 
 
 class CountingHal:
@@ -96,10 +98,30 @@ class CountingHal:
         self, codes: Codes8, window: Window, unfold: Unfold | None, transposed: bool
     ) -> Codes8:
         """See BoardHal."""
-        if codes.size and self._code_max() < np.iinfo(np.uint8).max:
-            self._check_code(int(codes.max()))
-        self._power()
+        self._check_inputs(codes)
         return self._hal.convert(codes, window, unfold, transposed)
+
+    def convert_pairs(
+        self,
+        codes: Codes8,
+        window: Window,
+        unfold: Unfold | None,
+        weights: NDArray[np.float32],
+        wanted: Mask,
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        """See PairHal; works with any hardware."""
+        self._check_inputs(codes)
+        if isinstance(self._hal, PairHal):
+            return self._hal.convert_pairs(codes, window, unfold, weights, wanted)
+        return scaling.pairs_by_columns(
+            codes,
+            window,
+            unfold,
+            weights,
+            wanted,
+            self._info.adc_bits,
+            lambda codes, window, unfold: self._hal.convert(codes, window, unfold, False),
+        )
 
     @property
     def takes_floats(self) -> bool:
@@ -231,6 +253,11 @@ class CountingHal:
             self._hal.gate(self._gate)
             self._grounded = False
 
+    def _check_inputs(self, codes: Codes8) -> None:
+        if codes.size and self._code_max() < np.iinfo(np.uint8).max:
+            self._check_code(int(codes.max()))
+        self._power()
+
     def _code_max(self) -> int:
         if self._v_read <= self.limits.v_read:  # asked first: it may be as small as floats get
             return self._top
@@ -256,7 +283,14 @@ def _nearest(limit: float, unit: float) -> int:
 def check_vmm(
     shape: tuple[int, ...], window: Window, unfold: Unfold | None, transposed: bool, info: HalInfo
 ) -> None:
-    """Refuse a VMM that the array cannot do; shape is that of the input codes.
+    """Refuse a VMM that the array cannot do.
+
+    Args:
+        shape: Of the input codes: (tiles, vectors, driven), (vectors, inputs) or a map.
+        window: Where.
+        unfold: How the map is cut, or None.
+        transposed: Drive columns, read rows.
+        info: Of the hardware.
 
     Raises:
         CapabilityError: Unfolding or transposing on hardware that does not.
@@ -271,8 +305,8 @@ def check_vmm(
         raise BoardError(Status.ADDRESS, f"tiles {tiles}, of {info.tiles}, must ascend")
     if window.rows[1] > info.rows or window.cols[1] > info.cols:
         raise BoardError(Status.ADDRESS, f"a tile has {info.rows} rows and {info.cols} columns")
-    if unfold is not None:
-        taps, channels = unfold.kernel[0] * unfold.kernel[1], shape[1]
+    if unfold is not None or len(shape) == 2:
+        taps, channels = (math.prod(unfold.kernel) if unfold else 1), shape[1]
         per_tile, rest = divmod(window.n_rows, taps)
         if rest or not (len(tiles) - 1) * per_tile < channels <= len(tiles) * per_tile:
             raise BoardError(

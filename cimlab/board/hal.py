@@ -20,6 +20,7 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
+    Mask,
     PairProduct,
     PairSum,
     Product,
@@ -135,6 +136,31 @@ class RestingHal(BoardHal, Protocol):
 
     def relax(self, seconds: float) -> None:
         """Let every cell age by so many seconds, at once."""
+        ...
+
+
+@runtime_checkable
+class PairHal(BoardHal, Protocol):
+    """A BoardHal that weighs and adds up pairs of columns itself; for others the board does."""
+
+    def convert_pairs(
+        self,
+        codes: Codes8,
+        window: Window,
+        unfold: Unfold | None,
+        weights: NDArray[np.float32],
+        wanted: Mask,
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        """Multiply, and give for each pair of columns one number, in ADC codes.
+
+        codes: (vectors, inputs), cut over the window's tiles, or with unfold a feature map.
+        weights: (tiles, columns), 16 significant bits. wanted: (tiles, pairs).
+
+        Returns:
+            Columns 2 j and 2 j + 1, each times its weight, added and rounded (half to even), but
+            within -2^adc_bits .. 2^adc_bits - 1: (images, wanted pairs tile after tile, positions),
+            plain vectors having one position; and how many conversions clipped, (tiles,).
+        """
         ...
 
 

@@ -156,15 +156,8 @@ class HalArray(ArrayBase):
         """Multiply, and add up the pairs."""
         if self._hal.takes_floats:
             return self._hal.vmm_pairs(x, volts, sums, unfold)
-        return scaling.pair_product(
-            x,
-            volts,
-            sums,
-            unfold,
-            self._converters,
-            self._spec,
-            lambda codes, window, unfold: self._hal.convert(codes, window, unfold, False),
-        )
+        settings, spec = self._converters, self._spec
+        return scaling.pair_product(x, volts, sums, unfold, settings, spec, self._hal.convert_pairs)
 
     def counters(self) -> NDArray[np.uint32]:
         """Pulses each cell has received, (tiles, rows, cols)."""

@@ -12,6 +12,7 @@ or fail with an ERROR frame, and a HAL that fails is grounded.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Callable, Generator, Mapping
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from cimlab.core.array import Addresses, CimArray, Floats, JobResult, Limits
 from cimlab.core.errors import BoardError, CapabilityError, ConfigError, LimitError, LinkProtocol
-from cimlab.wire import messages, verbs
+from cimlab.wire import messages, products, scaling, verbs
 from cimlab.wire.board_session import BoardSession, Outbox
 from cimlab.wire.fields import Reader
 from cimlab.wire.frames import MAX_FRAME, Buffer, FrameDecoder, Verb
@@ -43,7 +44,8 @@ JOB_CELLS = 8192
 _log = logging.getLogger(__name__)
 _FLAGS: dict[int, int] = {
     Verb.CONFIGURE: messages.WITH_LIMITS,
-    Verb.VMM: verbs.UNFOLD | verbs.TRANSPOSED,
+    Verb.VMM: products.UNFOLD | products.TRANSPOSED,
+    Verb.PAIRS: products.UNFOLD,
 }
 
 
@@ -118,6 +120,7 @@ class BoardService:
             self._array = HalArray(self._hal)
         except Exception as error:
             raise self._failure(error) from error
+        self._weights = products.power_on_weights(self._hal.info.tiles, self._hal.info.cols)
         self.ground()
 
     def info(self, next_seq: int) -> list[Buffer]:
@@ -142,7 +145,9 @@ class BoardService:
             limits=hal.limits,
             converters=self._array.converters,
             identity=hal.identity,
-            capabilities=hal.capabilities | {"counters"} | {f"job:{name}" for name in self._jobs},
+            capabilities=hal.capabilities
+            | {"counters", "pairs"}
+            | {f"job:{name}" for name in self._jobs},
         ).pack()
 
     def execute(self, verb: int, flags: int, payload: memoryview) -> list[Buffer] | None:
@@ -184,7 +189,14 @@ class BoardService:
             case Verb.PULSE:
                 return self._pulse(verbs.Pulse.unpack(payload, self._size))
             case Verb.VMM:
-                return self._vmm(verbs.Vmm.unpack(payload, flags))
+                return self._vmm(products.Vmm.unpack(payload, flags))
+            case Verb.PAIRS:
+                return self._pairs(products.Pairs.unpack(payload, flags))
+            case Verb.WEIGHTS:
+                info = self._hal.info
+                weights = products.unpack_weights(payload, info.tiles, info.cols)
+                self._weights = scaling.sixteen_bits(weights)
+                return []
             case Verb.COUNTERS:
                 return self._counters(payload)
             case Verb.REST:
@@ -220,13 +232,21 @@ class BoardService:
         self._hal.pulse(cells, p.codes, p.ticks, p.counts)
         return self._read(p.code, p.averages, p.cells) if p.averages else []
 
-    def _vmm(self, vmm: verbs.Vmm) -> list[Buffer]:
+    def _vmm(self, vmm: products.Vmm) -> list[Buffer]:
         check_vmm(vmm.codes.shape, vmm.window, vmm.unfold, vmm.transposed, self._hal.info)
         tiles, vectors, outputs = vmm.answer_shape
         self._fits(tiles * vectors * outputs)
         # a copy: hardware interfaces, and compiled code, want arrays that may be written
         codes = vmm.codes.copy()
         return [self._hal.convert(codes, vmm.window, vmm.unfold, vmm.transposed)]
+
+    def _pairs(self, p: products.Pairs) -> list[Buffer]:
+        w = p.window
+        check_vmm(p.codes.shape, w, p.unfold, False, self._hal.info)
+        self._fits(products.pairs_length(math.prod(p.answer_shape), len(w.tiles)))
+        weights = self._weights[list(w.tiles), slice(*w.cols)]
+        codes = p.codes.copy()
+        return products.pack_pairs(*self._hal.convert_pairs(codes, w, p.unfold, weights, p.wanted))
 
     def _counters(self, payload: memoryview) -> list[Buffer]:
         reader = Reader(payload)

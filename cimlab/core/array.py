@@ -81,7 +81,8 @@ class ArraySpec:
         origin: "measured" (real devices) or "emulated"; never confused in a record.
         identity: Who answered: make, model, serial number, firmware.
         capabilities: Optional verbs that work: "unfold", "transpose", "counters", "sweep",
-            "train", "job:write_verify", "job:ispp"; "rest" where the clock is virtual.
+            "train", "job:write_verify", "job:ispp"; "rest" where the clock is virtual; "pairs"
+            where a board subtracts pairs of columns itself (`vmm_pairs` works everywhere).
     """
 
     tiles: int
@@ -206,13 +207,15 @@ class PairSum:
     """What a layer of signed weights wants of a window: its pairs of columns, weighed and summed.
 
     Output targets[tile, j] gets, from every tile, scales[tile] times the sum of the currents of the
-    window's columns 2 j and 2 j + 1, each times its own entry of weights.
+    window's columns 2 j and 2 j + 1, each times its own entry of weights. Arrays with converters
+    round this sum, in their codes, to a whole number from -2^adc_bits to 2^adc_bits - 1: weights
+    are +1 and -1, but for what the columns' calibration corrects.
 
     Attributes:
         window: The part of the chip; starts at an even column and has an even number of them.
-        weights: (tiles, columns) float32.
-        scales: Output units an ampere, (tiles,) float32; 16 significant bits of their products
-            with the weights count.
+        weights: (tiles, columns) float32; 16 significant bits count.
+        scales: Output units an ampere, (tiles,) float32; of output units a code, 16 significant
+            bits count.
         targets: Which output each pair adds to, (tiles, pairs): each output once a tile, and -1
             for pairs that are not wanted.
         constant: What each output begins with, (outputs,) float32.

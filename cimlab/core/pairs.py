@@ -1,4 +1,4 @@
-"""Sums of pairs of columns, for arrays that give every column apart (see `array.PairSum`)."""
+"""Sums of pairs of columns (see `array.PairSum`): what is common to every way of making them."""
 
 from __future__ import annotations
 
@@ -13,72 +13,96 @@ if TYPE_CHECKING:
     from .array import CimArray, PairProduct, PairSum, Unfold, Window
 
 Numbers: TypeAlias = NDArray[Any]
-Multiply: TypeAlias = Callable[
-    [Numbers, "Window", "Unfold | None"], tuple[Numbers, NDArray[np.bool_]]
-]
-"""Inputs (tiles, n, rows), or a map that is to be unfolded, to outputs (tiles, n, columns), and
-where they clipped."""
+Pairs: TypeAlias = tuple[Numbers, NDArray[np.int64]]
+"""Wanted pairs of a window, tile after tile, (images, pairs, positions), plain vectors at one
+position each; and how many of their conversions clipped, (tiles,)."""
 
 
-def pair_product(
-    x: Numbers,
+def added(
+    shape: tuple[int, ...],
     sums: Sequence[PairSum],
-    weights: Sequence[Numbers],
     unfold: Unfold | None,
-    unfolds: bool,
-    multiply: Multiply,
+    pairs_of: Callable[[PairSum], Pairs],
+    units: Sequence[Numbers],
 ) -> PairProduct:
-    """Sums of pairs from the outputs of every column.
+    """Add each window's pairs over its tiles, and put the windows side by side.
 
     Args:
-        x: Inputs as `multiply` wants them: (n, inputs), or (images, channels, height, width).
+        shape: Of the inputs.
         sums: What is wanted.
-        weights: For each of them, output units an output of `multiply`, (tiles, columns).
         unfold: How maps are cut, or None.
-        unfolds: Whether `multiply` unfolds maps; else it gets vectors.
-        multiply: The product of one window.
+        pairs_of: Measures the pairs of one window.
+        units: For each of sums, output units a unit of its pairs, (tiles,) float32.
     """
     from .array import PairProduct
 
-    vectors = x if unfold is None else None if unfolds else unfolded(x, unfold)
-    values, clipped = [], []
-    for part, weight in zip(sums, weights, strict=True):
-        if vectors is None:
-            outputs, marks = multiply(x, part.window, unfold)
-        else:
-            outputs, marks = multiply(row_parts(vectors, part.window), part.window, None)
-        total = np.broadcast_to(part.constant, (outputs.shape[1], part.constant.size)).copy()
+    size = () if unfold is None else unfold.output(*shape[2:])
+    outputs = sum(part.constant.size for part in sums)
+    out = np.empty((shape[0], outputs, int(np.prod(size))), np.float32)
+    first, clipped = 0, []
+    for part, unit in zip(sums, units, strict=True):
+        found, clips = pairs_of(part)
+        clipped.append(clips)
+        total = out[:, first : first + part.constant.size]
+        total[:] = part.constant[:, None]
+        start = 0
         for k, targets in enumerate(part.targets):
-            used = np.flatnonzero(targets >= 0)
-            to = targets[used]
-            for column in (2 * used, 2 * used + 1):
-                total[:, to] += outputs[k][:, column] * weight[k, column]
-            both = np.concatenate([2 * used, 2 * used + 1])
-            clipped.append(np.count_nonzero(marks[k][:, both]))
-        values.append(total)
-    out = np.concatenate(values, 1)
-    if unfold is not None:
-        size = unfold.output(*x.shape[2:])
-        out = out.reshape(x.shape[0], -1, out.shape[1]).transpose(0, 2, 1)
-        out = np.ascontiguousarray(out).reshape(*out.shape[:2], *size)
-    return PairProduct(out, np.array(clipped, np.int64))
+            to = targets[targets >= 0]
+            own = found[:, start : start + to.size]
+            if to.size == len(total[0]) and (to == np.arange(to.size)).all():
+                total += own * unit[k]
+            else:
+                total[:, to] += own * unit[k]
+            start += to.size
+        first += part.constant.size
+    return PairProduct(out.reshape(shape[0], outputs, *size), np.concatenate(clipped))
+
+
+def wanted(part: PairSum) -> NDArray[np.bool_]:
+    """Which pairs of a window are asked for, (tiles, pairs)."""
+    return part.targets >= 0
+
+
+def weighed(
+    outputs: Numbers, marks: NDArray[np.bool_], weights: Numbers, wanted: NDArray[np.bool_], n: int
+) -> Pairs:
+    """Wanted pairs from the outputs of every column, for n images.
+
+    Args:
+        outputs: (tiles, n * positions, columns).
+        marks: Where they clipped, same shape.
+        weights: (tiles, columns) float32.
+        wanted: (tiles, pairs).
+        n: Number of images, or of plain vectors.
+    """
+    found, clipped = [], []
+    for values, clips, weight, used in zip(outputs, marks, weights, wanted, strict=True):
+        plus = 2 * np.flatnonzero(used)
+        found.append(values[:, plus] * weight[plus] + values[:, plus + 1] * weight[plus + 1])
+        clipped.append(clips[:, plus].sum() + clips[:, plus + 1].sum())
+    sums = np.concatenate(found, 1)
+    sums = sums.reshape(n, len(sums) // max(n, 1), sums.shape[1]).transpose(0, 2, 1)
+    return sums, np.array(clipped, np.int64)
 
 
 def pairs_of_columns(
     array: CimArray, x: Numbers, volts: float, sums: Sequence[PairSum], unfold: Unfold | None
 ) -> PairProduct:
     """`CimArray.vmm_pairs` by way of `vmm` and `vmm_unfolded`."""
-
-    def multiply(
-        v: Numbers, window: Window, unfold: Unfold | None
-    ) -> tuple[Numbers, NDArray[np.bool_]]:
-        product = array.vmm(v, window) if unfold is None else array.vmm_unfolded(v, unfold, window)
-        return product.current, product.saturated
-
     v = np.multiply(x, np.float32(volts), dtype=np.float32).clip(0.0, array.converters.v_read)
-    weights = [part.weights * part.scales[:, None] for part in sums]
-    unfolds = "unfold" in array.spec.capabilities
-    return pair_product(v, sums, weights, unfold, unfolds, multiply)
+    cut = unfold is None or "unfold" not in array.spec.capabilities
+    vectors = v if unfold is None else unfolded(v, unfold) if cut else v
+
+    def pairs_of(part: PairSum) -> Pairs:
+        if cut:
+            product = array.vmm(row_parts(vectors, part.window), part.window)
+        else:
+            assert unfold is not None  # noqa: S101 - else it would be cut
+            product = array.vmm_unfolded(v, unfold, part.window)
+        current, saturated = product.current, product.saturated
+        return weighed(current, saturated, part.weights, wanted(part), len(x))
+
+    return added(x.shape, sums, unfold, pairs_of, [part.scales for part in sums])
 
 
 def unfolded(maps: Numbers, unfold: Unfold) -> Numbers:

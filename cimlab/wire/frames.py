@@ -49,6 +49,8 @@ class Verb(IntEnum):
     COUNTERS = 0x14
     JOB = 0x15
     REST = 0x16
+    WEIGHTS = 0x17
+    PAIRS = 0x18
 
 
 FIRST_NUMBERED = 0x10

@@ -8,6 +8,7 @@ is written apart, in the mock's front end, and hand-computed values anchor both
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +18,7 @@ from cimlab.core.array import (
     ArraySpec,
     Converters,
     Floats,
+    Mask,
     PairProduct,
     PairSum,
     Product,
@@ -29,6 +31,11 @@ PULSE_CODE_MAX = 255
 """Pulse amplitudes are 8 bit and a sign."""
 GATE_CODE_MAX = 1023
 """The gate DAC has 10 bit (PAPER 1)."""
+ConvertPairs: TypeAlias = Callable[
+    [NDArray[np.uint8], Window, Unfold | None, NDArray[np.float32], Mask],
+    tuple[NDArray[np.int16], NDArray[np.int64]],
+]
+"""As `board.hal.PairHal.convert_pairs`."""
 
 
 def dac_codes(v: ArrayLike, v_read: float, bits: int) -> NDArray[np.uint8]:
@@ -106,22 +113,48 @@ def product(codes: NDArray[np.uint8], settings: Converters, window: Window, bits
 def drive_codes(x: Floats, volts: float, v_read: float, bits: int) -> NDArray[np.uint8]:
     """Inputs of `volts` each to DAC codes; those beyond 0 .. v_read drive its ends."""
     top = (1 << bits) - 1
-    codes = np.rint(np.multiply(x, np.float32(volts * top / v_read), dtype=np.float32))
-    return codes.clip(0, top).astype(np.uint8)
+    scaled = np.multiply(x, np.float32(volts * top / v_read), dtype=np.float32)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, 0, top, out=scaled)
+    return scaled.astype(np.uint8)
 
 
-def pair_weights(part: PairSum, i_vmm: Floats, bits: int) -> NDArray[np.float32]:
-    """Weights of ADC codes, (tiles, columns), from those of amperes.
+def sixteen_bits(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The nearest numbers with 16 significant bits.
 
-    Rounded to 16 significant bits: the product with an 8-bit code is then exact, and a sum of such
-    products has the same bits with and without fused multiply-adds.
+    A product with an 8-bit code is then exact, and a sum of such products has the same bits with
+    and without fused multiply-adds.
     """
-    lsb = i_vmm[list(part.window.tiles)] / ((1 << bits) - 1)
-    weights = part.weights * (part.scales * lsb).astype(np.float32)[:, None]
-    as_bits = weights.view(np.int32)
-    as_bits += 0x80
-    as_bits &= ~0xFF
-    return weights
+    as_bits = (numbers.view(np.int32) + 0x80) & ~0xFF
+    return as_bits.view(np.float32)
+
+
+def pairs_by_columns(
+    codes: NDArray[np.uint8],
+    window: Window,
+    unfold: Unfold | None,
+    weights: NDArray[np.float32],
+    wanted: Mask,
+    bits: int,
+    convert: Callable[[NDArray[np.uint8], Window, Unfold | None], NDArray[np.uint8]],
+) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Pairs in ADC codes, by way of every column's code: see `board.hal.PairHal`.
+
+    Args:
+        codes: Of the inputs, (vectors, inputs) or a map.
+        window: Where.
+        unfold: How the map is cut, or None.
+        weights: Of the columns, (tiles, columns), 16 significant bits.
+        wanted: Pairs that are, (tiles, pairs).
+        bits: Of the ADC.
+        convert: Codes of every column (tiles, vectors, columns), from those of the inputs (tiles,
+            vectors, rows), or of a map.
+    """
+    inputs = codes if unfold else pairs.row_parts(codes, window)
+    out = convert(inputs, window, unfold)
+    top = (1 << bits) - 1
+    sums, clipped = pairs.weighed(out, out == top, weights, wanted, len(codes))
+    return np.rint(sums).clip(-1 - top, top).astype(np.int16), clipped
 
 
 def pair_product(
@@ -131,19 +164,21 @@ def pair_product(
     unfold: Unfold | None,
     settings: Converters,
     spec: ArraySpec,
-    convert: Callable[[NDArray[np.uint8], Window, Unfold | None], NDArray[np.uint8]],
+    convert_pairs: ConvertPairs,
 ) -> PairProduct:
-    """`CimArray.vmm_pairs` by way of DAC and ADC codes."""
-    top = (1 << spec.adc_bits) - 1
-    i_vmm = np.asarray(settings.i_vmm)
-    weights = [pair_weights(part, i_vmm, spec.adc_bits) for part in sums]
+    """`CimArray.vmm_pairs` by way of DAC codes and pairs in ADC codes."""
+    codes, cut = drive_codes(x, volts, settings.v_read, spec.dac_bits), unfold
+    if unfold is not None and "unfold" not in spec.capabilities:
+        codes, cut = pairs.unfolded(codes, unfold), None
 
-    def multiply(
-        codes: NDArray[np.uint8], window: Window, unfold: Unfold | None
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        out = convert(codes, window, unfold)
-        return out, out == top
+    def pairs_of(part: PairSum) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        weights, wanted = sixteen_bits(part.weights), pairs.wanted(part)
+        found, clipped = convert_pairs(codes, part.window, cut, weights, wanted)
+        if cut is not unfold:  # vectors instead of images with positions
+            by_image = found.reshape(len(x), len(found) // max(len(x), 1), found.shape[1])
+            found = by_image.transpose(0, 2, 1)
+        return found, clipped
 
-    codes = drive_codes(x, volts, settings.v_read, spec.dac_bits)
-    unfolds = "unfold" in spec.capabilities
-    return pairs.pair_product(codes, sums, weights, unfold, unfolds, multiply)
+    lsb = np.asarray(settings.i_vmm) / ((1 << spec.adc_bits) - 1)
+    units = [sixteen_bits((p.scales * lsb[list(p.window.tiles)]).astype(np.float32)) for p in sums]
+    return pairs.added(x.shape, sums, unfold, pairs_of, units)

@@ -1,4 +1,4 @@
-"""Payloads of the verbs that act on the array (docs/wire.md 3.4 to 3.8).
+"""Payloads of the verbs that act on the array (docs/wire.md 3.4, 3.5, 3.7, 3.8), but for products.
 
 Arrays are written and read in place: a request packs into pieces, a payload unpacks into views.
 Unpacking checks form (LinkProtocol); whether the array has it and stands it is the service's.
@@ -6,7 +6,6 @@ Unpacking checks form (LinkProtocol); whether the array has it and stands it is 
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Addresses, JobResult, Mask, Unfold, Window
+from cimlab.core.array import Addresses, JobResult, Mask
 from cimlab.core.errors import LinkProtocol
 
 from .fields import Reader, bitmap, pack, selection, text
@@ -22,19 +21,15 @@ from .frames import Buffer
 
 _READ = struct.Struct("<HB")
 _PULSE = struct.Struct("<IHBB")
-_WINDOW = struct.Struct("<HHHHH")
 _U8 = struct.Struct("<B")
 _U16 = struct.Struct("<H")
 _I16 = struct.Struct("<h")
 _U32 = struct.Struct("<I")
 _F64 = struct.Struct("<d")
-_MAP = struct.Struct("<HHHBBBBBBBB")
 
 AVERAGES_MAX = 257
 """257 x 255 is the largest sum that fits u16."""
 EACH_AMPLITUDE, EACH_COUNT, WIDE_COUNT = 1, 2, 4
-UNFOLD, TRANSPOSED = 1, 2
-"""Flags of VMM."""
 
 
 def count(cells: Addresses | None, size: int) -> int:
@@ -142,71 +137,6 @@ class Pulse:
             counts = np.full(n, reader.unpack(_U16)[0], np.uint16)
         reader.end()
         return cls(ticks, codes, counts, cells, averages, code)
-
-
-@dataclass(frozen=True, slots=True)
-class Vmm:
-    """Multiply; codes (tiles, batch, rows or cols), or (batch, channels, height, width)."""
-
-    window: Window
-    codes: NDArray[np.uint8]
-    unfold: Unfold | None = None
-    transposed: bool = False
-
-    @property
-    def flags(self) -> int:
-        """Flags of the header."""
-        return (UNFOLD if self.unfold else 0) | (TRANSPOSED if self.transposed else 0)
-
-    @property
-    def answer_shape(self) -> tuple[int, int, int]:
-        """(tiles, vectors, outputs) of the answer."""
-        w = self.window
-        if self.unfold is None:
-            vectors = self.codes.shape[1]
-        else:
-            height, width = self.unfold.output(*self.codes.shape[2:])
-            vectors = self.codes.shape[0] * height * width
-        return len(w.tiles), vectors, w.n_rows if self.transposed else w.n_cols
-
-    def pack(self) -> list[Buffer]:
-        """The payload."""
-        w, u, shape = self.window, self.unfold, self.codes.shape
-        tiles = np.array(w.tiles, "<u2")
-        parts: list[Buffer] = [pack(_WINDOW, *w.rows, *w.cols, tiles.size), tiles]
-        if u is None:
-            parts.append(pack(_U32, shape[1]))
-        else:
-            parts.append(pack(_U32, shape[0]))
-            parts.append(pack(_MAP, *shape[1:], *u.kernel, *u.stride, *u.padding, *u.dilation))
-        return [*parts, np.ascontiguousarray(self.codes)]
-
-    @classmethod
-    def unpack(cls, payload: memoryview, flags: int) -> Vmm:
-        """From a payload; the codes are a read-only view of it."""
-        reader = Reader(payload)
-        row0, row1, col0, col1, n = reader.unpack(_WINDOW)
-        tiles = tuple(reader.array("<u2", n).tolist())
-        window = Window(tiles, (row0, row1), (col0, col1))
-        (batch,) = reader.unpack(_U32)
-        transposed, unfold = bool(flags & TRANSPOSED), None
-        if row0 >= row1 or col0 >= col1 or not n or flags == UNFOLD | TRANSPOSED:
-            raise LinkProtocol("an empty window, or flags that exclude each other")
-        if flags & UNFOLD:
-            c, h, w, *geometry = reader.unpack(_MAP)
-            kernel, stride, padding, dilation = (tuple(geometry[i : i + 2]) for i in (0, 2, 4, 6))
-            if not (c and all((*kernel, *stride, *dilation))):
-                raise LinkProtocol("a feature map or a kernel of size 0")
-            unfold = Unfold(kernel, stride, padding, dilation)
-            shape: tuple[int, ...] = (batch, c, h, w)
-            if min(unfold.output(h, w)) < 1:
-                raise LinkProtocol("the kernel is larger than the feature map")
-        else:
-            shape = (n, batch, window.n_cols if transposed else window.n_rows)
-        size = math.prod(shape)
-        codes = reader.array(np.uint8, size).reshape(shape)
-        reader.end()
-        return cls(window, codes, unfold, transposed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
+    Mask,
     PairProduct,
     PairSum,
     Product,
@@ -27,7 +28,7 @@ from cimlab.core.clock import Clock, RestingClock
 from cimlab.core.errors import ConfigError
 from cimlab.core.stream import Stream
 from cimlab.drivers.soc.link import BoardLink, Request
-from cimlab.wire import scaling, verbs
+from cimlab.wire import products, scaling, verbs
 from cimlab.wire.fields import selection
 from cimlab.wire.frames import Verb
 from cimlab.wire.host_session import LinkStatistics
@@ -82,6 +83,7 @@ class SocArray(ArrayBase):
             identity=info.identity,
             capabilities=info.capabilities,
         )
+        self._weights = products.power_on_weights(info.tiles, info.cols)
         if "rest" in info.capabilities:
             self._clock = RestingClock(self._rest)
 
@@ -150,9 +152,9 @@ class SocArray(ArrayBase):
     def vmm_pairs(
         self, x: Floats, volts: float, sums: Sequence[PairSum], unfold: Unfold | None = None
     ) -> PairProduct:
-        """Multiply on the board, add up the pairs here."""
+        """Multiply and subtract on the board, add up the tiles here."""
         settings, spec = self._converters, self._spec
-        return scaling.pair_product(x, volts, sums, unfold, settings, spec, self._convert)
+        return scaling.pair_product(x, volts, sums, unfold, settings, spec, self._convert_pairs)
 
     def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
         """Drive the window's columns, read its rows."""
@@ -269,7 +271,7 @@ class SocArray(ArrayBase):
         unfold: Unfold | None,
         transposed: bool = False,
     ) -> NDArray[np.uint8]:
-        whole = verbs.Vmm(window, codes, unfold, transposed)
+        whole = products.Vmm(window, codes, unfold, transposed)
         axis = 1 if unfold is None else 0
         batch = codes.shape[axis]
         tiles, vectors, outputs = whole.answer_shape
@@ -279,7 +281,7 @@ class SocArray(ArrayBase):
         def requests() -> Iterator[Request]:
             for part in parts:
                 piece = codes[:, part] if unfold is None else codes[part]
-                vmm = verbs.Vmm(window, piece, unfold, transposed)
+                vmm = products.Vmm(window, piece, unfold, transposed)
                 yield Request(Verb.VMM, vmm.pack(), vmm.flags)
 
         each = vectors // batch if batch else 0
@@ -287,6 +289,44 @@ class SocArray(ArrayBase):
             piece = np.frombuffer(answer, np.uint8)
             out[:, part.start * each : part.stop * each] = piece.reshape(tiles, -1, outputs)
         return out
+
+    def _convert_pairs(
+        self,
+        codes: NDArray[np.uint8],
+        window: Window,
+        unfold: Unfold | None,
+        weights: NDArray[np.float32],
+        wanted: Mask,
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        """See `board.hal.PairHal`; boards that cannot subtract send every column."""
+        if "pairs" not in self._spec.capabilities:
+            bits, convert = self._spec.adc_bits, self._convert
+            return scaling.pairs_by_columns(codes, window, unfold, weights, wanted, bits, convert)
+        self._weigh(window, weights)
+        shape = products.Pairs(window, wanted, codes, unfold).answer_shape
+        tiles, out = len(window.tiles), np.empty(shape, np.int16)
+        clipped = np.zeros(tiles, np.int64)
+        parts = list(self._batches(len(codes), codes.size, products.pairs_length(out.size, tiles)))
+
+        def requests() -> Iterator[Request]:
+            for part in parts:
+                pairs = products.Pairs(window, wanted, codes[part], unfold)
+                yield Request(Verb.PAIRS, pairs.pack(), pairs.flags)
+
+        for part, answer in zip(parts, self._link.exchange(requests()), strict=True):
+            size = (part.stop - part.start, *shape[1:])
+            out[part], clips = products.unpack_pairs(answer, size, tiles)
+            clipped += clips
+        return out, clipped
+
+    def _weigh(self, window: Window, weights: NDArray[np.float32]) -> None:
+        """Tell the board the columns' weights, if it has others."""
+        tiles, columns = list(window.tiles), slice(*window.cols)
+        if not np.array_equal(self._weights[tiles, columns], weights):
+            new = self._weights.copy()
+            new[tiles, columns] = weights
+            self._link.ask(Request(Verb.WEIGHTS, products.pack_weights(new)))
+            self._weights = new
 
     def _batches(self, batch: int, bytes_out: int, bytes_in: int) -> Iterator[slice]:
         """Cut a batch so that each part's request and answer fit a frame, and overlap in time."""

@@ -7,7 +7,8 @@ columns (`columns`, for plain vectors).
 
 Sums run over the rows in order, a fused multiply-add at a time (contraction is allowed, nothing
 else is), so both give the same bits, however a batch is cut. What is added up after the
-conversion is exact: codes have 8 bits, weights 16 (`wire.scaling.pair_weights`).
+conversion is exact: codes have 8 bits, what they are multiplied by 16
+(`wire.scaling.sixteen_bits`).
 """
 
 from cimlab.mock_hw.products.along_columns import columns

@@ -13,8 +13,9 @@ from cimlab.mock_hw.products.plan import (
     fused,
     input_codes,
     outer,
+    pair_code,
+    units_of_codes,
     unpacked,
-    weights_of_codes,
 )
 from cimlab.mock_hw.threefry import normal_pair, threefry
 
@@ -35,24 +36,25 @@ def _codes_of_columns(count, root, k0, k1, slope, noise, offset, z, total):  # t
 
 
 @fused
-def _columns_out(p, t, tile, b, codes, weights, targets, constant, out, marks):  # type: ignore[no-untyped-def]
+def _columns_out(p, t, b, codes, units, weights, targets, constant, out, marks):  # type: ignore[no-untyped-def]
     """What the plan wants of one vector's codes (columns,); returns how many clipped."""
     clips = np.int32(0)
     if p.pairs:
         place = b * p.outputs + p.first
-        sums, weight = out[place : place + constant.size], weights[t]
+        sums, weight, unit = out[place : place + constant.size], weights[t], units[t]
         if t == 0:
             sums[:] = constant
         for j in range(p.cols // 2):
             k = targets[t, j]
             if k >= 0:
                 plus, minus = codes[2 * j], codes[2 * j + 1]
-                sums[k] = sums[k] + plus * weight[2 * j] + minus * weight[2 * j + 1]
+                pair = pair_code(plus, weight[2 * j], minus, weight[2 * j + 1])
+                sums[k] = sums[k] + pair * unit
                 clips = np.int32(clips + (plus == TOP) + (minus == TOP))
     else:
         place = (t * p.images + b) * p.cols
         current, mark = out[place : place + p.cols], marks[place : place + p.cols]
-        lsb = weights[t, 0]
+        lsb = units[t]
         for c in range(p.cols):
             current[c] = codes[c] * lsb
             mark[c] = codes[c] == TOP
@@ -72,6 +74,7 @@ def _convert_columns(  # type: ignore[no-untyped-def]
     front,
     keys,
     vectors,
+    units,
     weights,
     targets,
     constant,
@@ -94,7 +97,7 @@ def _convert_columns(  # type: ignore[no-untyped-def]
         count = vectors[p.kind, tile] + U64(b0 + b)
         _codes_of_columns(count, root[b], k0, k1, slope, noise, offset, z, total)
         clipped[t] += _columns_out(
-            p, t, tile, b0 + b, total[skip:], weights, targets, constant, out, marks
+            p, t, b0 + b, total[skip:], units, weights, targets, constant, out, marks
         )
 
 
@@ -136,7 +139,7 @@ def columns(  # type: ignore[no-untyped-def]
 ):
     """The same as `lanes` for plain vectors, along a tile's columns."""
     p, unit = unpacked(plan), np.float32(unit)
-    weights = weights_of_codes(tiles, lsb, weights, scales)
+    units, weights = units_of_codes(tiles, lsb, weights, scales)
     most, line = min(p.images, FEW), -(-p.cols // STRIP) * STRIP
     matrix, root = np.empty((most, p.group), np.float32), np.empty(most, np.float32)
     sums, at = np.empty((most, line), np.float32), np.empty(p.group, np.int64)
@@ -170,6 +173,7 @@ def columns(  # type: ignore[no-untyped-def]
                 front,
                 keys,
                 vectors,
+                units,
                 weights,
                 targets,
                 constant,

@@ -13,8 +13,9 @@ from cimlab.mock_hw.products.plan import (
     fused,
     input_codes,
     outer,
+    pair_code,
+    units_of_codes,
     unpacked,
-    weights_of_codes,
 )
 from cimlab.mock_hw.threefry import normal_pair, threefry
 
@@ -134,6 +135,7 @@ def _outputs(  # type: ignore[no-untyped-def]
     keys,
     vectors,
     root,
+    units,
     weights,
     targets,
     total,
@@ -157,16 +159,16 @@ def _outputs(  # type: ignore[no-untyped-def]
             w0, w1, sums = weights[t, 2 * j], weights[t, 2 * j + 1], acc[targets[t, j]]
             count = np.int32(0)
             for i in range(m):
-                sums[i] = sums[i] + plus[i] * w0 + minus[i] * w1
+                sums[i] = sums[i] + pair_code(plus[i], w0, minus[i], w1) * units[t]
                 count = np.int32(count + (plus[i] == TOP) + (minus[i] == TOP))
             clipped[t] += count
     if not p.pairs:
         for c in range(p.cols):
-            lane, weight, count = total[skip + c], weights[t, 0], np.int32(0)
+            lane, unit, count = total[skip + c], units[t], np.int32(0)
             place = (t * p.images + b0) * positions * p.cols + c
             for i in range(m):
                 here = place + np.int64(ids[i]) * p.cols
-                out[here] = lane[i] * weight
+                out[here] = lane[i] * unit
                 marks[here] = lane[i] == TOP
                 count = np.int32(count + (lane[i] == TOP))
             clipped[t] += count
@@ -227,7 +229,7 @@ def lanes(  # type: ignore[no-untyped-def]
         marks: What clipped, as out; empty if sums of pairs are wanted.
     """
     p, unit = unpacked(plan), np.float32(unit)
-    weights = weights_of_codes(tiles, lsb, weights, scales)
+    units, weights = units_of_codes(tiles, lsb, weights, scales)
     positions = p.out_h * p.out_w
     most = max(1, min(p.images, LANES // positions))
     rows = p.group * p.kernel_h * p.kernel_w
@@ -266,6 +268,7 @@ def lanes(  # type: ignore[no-untyped-def]
                 keys,
                 vectors,
                 root,
+                units,
                 weights,
                 targets,
                 total,

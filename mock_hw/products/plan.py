@@ -11,6 +11,7 @@ from cimlab.mock_hw.outer import STRIP, strip_of_1, strip_of_4, strip_of_8
 from cimlab.mock_hw.philox import U64
 
 TOP = np.float32(255)
+LEAST = np.float32(-256)
 ZERO = np.float32(0)
 LOW = U64(0xFFFFFFFF)
 fused = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
@@ -64,20 +65,31 @@ def unpacked(a):  # type: ignore[no-untyped-def]
 
 
 @fused
-def weights_of_codes(tiles, lsb, weights, scales):  # type: ignore[no-untyped-def]
-    """Output units a code, (t, cols) for pairs (see `scaling.pair_weights`), else (t, 1)."""
-    t = tiles.shape[1]
-    out = np.empty((t, max(1, weights.shape[1])), np.float32)
-    for k in range(t):
+def sixteen_bits(number):  # type: ignore[no-untyped-def]
+    """See `scaling.sixteen_bits`."""
+    bits = np.float32(number).view(np.int32)
+    return np.int32((bits + np.int32(0x80)) & np.int32(~0xFF)).view(np.float32)
+
+
+@fused
+def units_of_codes(tiles, lsb, weights, scales):  # type: ignore[no-untyped-def]
+    """Output units a code, (t,), and the columns' weights, (t, cols) for pairs, else nothing."""
+    units, out = np.empty(tiles.shape[1], np.float32), np.empty(weights.shape, np.float32)
+    for k in range(units.size):
         each = lsb[tiles[1, k]]
         if not weights.size:
-            out[k, 0] = np.float32(each)
+            units[k] = np.float32(each)
             continue
-        scale = np.float32(np.float64(scales[k]) * each)
+        units[k] = sixteen_bits(np.float64(scales[k]) * each)
         for c in range(weights.shape[1]):
-            bits = np.float32(weights[k, c] * scale).view(np.int32)
-            out[k, c] = np.int32((bits + np.int32(0x80)) & np.int32(~0xFF)).view(np.float32)
-    return out
+            out[k, c] = sixteen_bits(weights[k, c])
+    return units, out
+
+
+@fused
+def pair_code(plus, w_plus, minus, w_minus):  # type: ignore[no-untyped-def]
+    """A pair of ADC codes as one number, see `board.hal.PairHal`."""
+    return min(max(np.rint(plus * w_plus + minus * w_minus), LEAST), TOP)
 
 
 @fused

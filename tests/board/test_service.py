@@ -18,8 +18,9 @@ from cimlab.core.clock import RealClock
 from cimlab.core.errors import ConfigError
 from cimlab.wire.frames import Buffer, Frame, FrameDecoder, Kind, Verb, encode
 from cimlab.wire.messages import Configure, Hello, Info, Report, pack_before, unpack_error
+from cimlab.wire.products import Pairs, Vmm, pack_weights, unpack_pairs
 from cimlab.wire.status import Status
-from cimlab.wire.verbs import Codes, Job, Pulse, Read, Vmm, pack_rest, unpack_result
+from cimlab.wire.verbs import Codes, Job, Pulse, Read, pack_rest, unpack_result
 from tests.board.stub import COLS, LIMITS, ROWS, SIZE, TILES, StubHal
 
 BOOT = 9
@@ -111,7 +112,14 @@ def test_info_describes_the_board(service: BoardService) -> None:
     assert (info.tiles, info.rows, info.cols) == (TILES, ROWS, COLS)
     assert info.limits == LIMITS
     assert info.converters == Converters(0.1, 4.0, 5e-6, (4e-5, 4e-5))
-    assert info.capabilities == {"counters", "unfold", "transpose", "rest", "job:steady"}
+    assert info.capabilities == {
+        "counters",
+        "pairs",
+        "unfold",
+        "transpose",
+        "rest",
+        "job:steady",
+    }
     assert (info.identity, info.origin, info.watchdog, info.lease) == ("stub", "emulated", 2, 10)
 
 
@@ -273,6 +281,14 @@ def limits(**changes: float) -> tuple[list[Buffer], int]:
 
 
 ONES = np.ones(3, np.float32)
+
+
+def pairs(inputs: int = 4, cols: tuple[int, int] = (0, 2)) -> tuple[list[Buffer], int]:
+    """One vector on two rows of both tiles."""
+    wanted = np.ones((2, 1), np.bool_)
+    return Pairs(Window((0, 1), (0, 2), cols), wanted, np.zeros((1, inputs), np.uint8)).pack(), 0
+
+
 REFUSED: list[tuple[int, tuple[list[Buffer], int], Status]] = [
     (0x7F, ([], 0), Status.VERB),
     (Verb.READ, (Read(9, 1, None).pack(SIZE), 1), Status.VERB),
@@ -317,6 +333,15 @@ REFUSED: list[tuple[int, tuple[list[Buffer], int], Status]] = [
     (Verb.VMM, unfolded(channels=3, rows=4), Status.ADDRESS),  # more than fit
     (Verb.VMM, unfolded(channels=1, rows=4), Status.ADDRESS),  # nothing for the second tile
     (Verb.VMM, unfolded(channels=2, rows=5), Status.ADDRESS),  # no whole number of kernels
+    (Verb.PAIRS, pairs(cols=(1, 3)), Status.MALFORMED),  # half pairs
+    (Verb.PAIRS, pairs(cols=(4, 6)), Status.ADDRESS),
+    (Verb.PAIRS, pairs(inputs=5), Status.ADDRESS),  # more than fit
+    (Verb.PAIRS, pairs(inputs=2), Status.ADDRESS),  # nothing for the second tile
+    (Verb.PAIRS, (pairs()[0], 2), Status.VERB),
+    (Verb.PAIRS, ([*pairs()[0], b"x"], 0), Status.MALFORMED),
+    (Verb.WEIGHTS, ([bytes(4 * (TILES * COLS - 1))], 0), Status.MALFORMED),
+    (Verb.WEIGHTS, (pack_weights(np.full(TILES * COLS, np.nan, np.float32)), 0), Status.LIMIT),
+    (Verb.WEIGHTS, (pack_weights(np.full(TILES * COLS, 1e5, np.float32)), 0), Status.LIMIT),
     (Verb.COUNTERS, ([b""], 0), Status.MALFORMED),
     (Verb.REST, ([bytes(7)], 0), Status.MALFORMED),
     (Verb.REST, (pack_rest(np.inf), 0), Status.MALFORMED),
@@ -339,6 +364,27 @@ def test_refused_behind_the_wire(
     assert host.ask(Verb.PULSE, pulse()).kind == Kind.REPLY  # and life goes on
 
 
+def test_pairs_are_subtracted_by_the_weights_of_this_session(service: BoardService) -> None:
+    """The stub numbers its products: column k of tile t in product p is 31 p + 7 (t + 1) k."""
+    weights = np.full((TILES, COLS), 0.5, np.float32)
+    weights[:, 1::2] = -3.0
+    request, _ = pairs()
+    for session, numbers in ((1, [-7, -14]), (2, [-7, -14])):
+        host = Host(service, session)
+        host.info()
+        for first in (True, False):
+            if not first:
+                assert host.ask(Verb.WEIGHTS, pack_weights(weights)).kind == Kind.REPLY
+                p = 31 * (2 * session - 1)
+                # half to even
+                numbers = [round(0.5 * p - 3.0 * (p + 7 * t)) for t in (1, 2)]
+                numbers = [max(n, -256) for n in numbers]
+            found, clipped = unpack_pairs(host.ask(Verb.PAIRS, request).payload, (1, 2, 1), 2)
+            assert found.ravel().tolist() == numbers
+            assert clipped.tolist() == [0, 0]
+        host.ask(Verb.BYE, [])
+
+
 def test_two_tiles_must_ascend(host: Host) -> None:
     for tiles in ((1, 0), (1, 1)):
         request = dataclasses.replace(
@@ -356,7 +402,7 @@ def test_impossible_maps(host: Host, kernel: tuple[int, int], size: int) -> None
 
 def test_capabilities_are_the_hardwares() -> None:
     host = Host(BoardService(StubHal(frozenset())))
-    assert host.info().capabilities == {"counters"}
+    assert host.info().capabilities == {"counters", "pairs"}
     for request in (MAP, dataclasses.replace(VMM, transposed=True)):
         answer = host.ask(Verb.VMM, request.pack(), request.flags)
         assert status_of(answer) == Status.CAPABILITY

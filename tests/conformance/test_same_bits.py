@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cimlab.board.hal_array import HalArray
+from cimlab.board.service import BoardService
 from cimlab.core.array import CimArray, PairSum, Unfold, Window
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.protocols import Ispp, WriteVerify, program
 from cimlab.rig import open_array
-from tests.conformance.conftest import SIZE, OneByteStream, lossy, over_memory
+from cimlab.wire.frames import Buffer
+from cimlab.wire.messages import Info
+from tests.conformance.conftest import CHIP, SIZE, OneByteStream, lossy, over_memory
 
 
 def pair_sums(
@@ -65,6 +72,48 @@ def test_over_the_link(wrap, expected):
         assert "job:write_verify" in array.spec.capabilities
         for one, other in zip(scenario(array), expected, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+class OldBoard(BoardService):
+    """A board whose firmware cannot subtract."""
+
+    def info(self, next_seq: int) -> list[Buffer]:
+        info = Info.unpack(memoryview(b"".join(bytes(part) for part in super().info(next_seq))))
+        return dataclasses.replace(info, capabilities=info.capabilities - {"pairs"}).pack()
+
+
+def test_boards_that_cannot_subtract(expected, monkeypatch):
+    monkeypatch.setattr("cimlab.mock_hw.board.BoardService", OldBoard)
+    with over_memory(lambda s: s) as array:
+        assert "pairs" not in array.spec.capabilities
+        for one, other in zip(scenario(array), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+class PlainHal:
+    """The six verbs of the simulated chip, and no more."""
+
+    def __init__(self, hal: SimulatedHal) -> None:
+        self.info = dataclasses.replace(hal.info, capabilities=frozenset({"unfold"}))
+        for verb in ("configure", "gate", "convert", "read", "pulse", "ground"):
+            setattr(self, verb, getattr(hal, verb))
+
+
+@pytest.mark.parametrize("unfolds", [True, False])
+def test_hardware_with_six_verbs_gives_the_same_pairs(unfolds):
+    one, other = (
+        SimulatedHal(CHIP.device, CHIP.tiles, CHIP.rows, CHIP.cols, CHIP.seed) for _ in range(2)
+    )
+    plain = PlainHal(other)
+    if not unfolds:
+        plain.info = dataclasses.replace(plain.info, capabilities=frozenset())
+    arrays = HalArray(one), HalArray(plain)
+    rng = np.random.default_rng(0)
+    for part, inputs, unfold in pair_sums(rng):
+        x = rng.normal(size=inputs).astype(np.float32)
+        a, b = (array.vmm_pairs(x, 0.05, [part, part], unfold) for array in arrays)
+        np.testing.assert_array_equal(a.values, b.values)
+        np.testing.assert_array_equal(a.clipped, b.clipped)
 
 
 def test_in_another_process(expected):

@@ -15,6 +15,7 @@ from cimlab.core.errors import LimitError
 from cimlab.mock_hw import multiplier
 from cimlab.mock_hw.devices import device
 from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.wire import scaling
 
 PERFECT = Imperfections(stuck=0.0, adc_gain=0.0, adc_offset=0.0)
 
@@ -149,9 +150,14 @@ def test_both_orders_of_the_loops_give_the_same_bits(rows, cols, transposed, mon
 
 
 def test_sums_of_pairs_are_those_of_the_columns():
-    """In lanes of maps and of vectors, over several tiles and windows, signs and an unused pair."""
+    """In lanes of maps and of vectors, over several tiles and windows, signs and an unused pair.
+
+    Each tile's pair is a whole number of codes; the largest weight drives some beyond nine bits.
+    """
     rng = np.random.default_rng(0)
-    weights = rng.normal(size=(2, 6)).astype(np.float32)
+    weights = np.tile([1, -1], (2, 3)) * rng.normal(1, 0.1, (2, 6)).astype(np.float32)
+    weights[0, 0] = 20.0
+    weights = scaling.sixteen_bits(weights.astype(np.float32))
     scales = np.array([2e6, -1e6], np.float32)
     targets = np.array([[1, 0, -1], [0, -1, 1]])
     constant = np.array([3.0, -4.0], np.float32)
@@ -173,16 +179,20 @@ def test_sums_of_pairs_are_those_of_the_columns():
         else:
             product = two.vmm_unfolded(volts, cut, window)
         expected = np.tile(constant.astype(float), (product.current.shape[1], 1))
-        clipped = []
+        clipped, extreme = [], []
         for k in range(2):
+            lsb = (8e-6, 4e-6)[k] / 255
             for j, to in enumerate(targets[k]):
                 if to >= 0:
-                    pair = product.current[k, :, 2 * j : 2 * j + 2]
-                    expected[:, to] += pair @ weights[k, 2 * j : 2 * j + 2] * float(scales[k])
+                    codes = np.rint(product.current[k, :, 2 * j : 2 * j + 2] / lsb)
+                    pair = np.rint(codes @ weights[k, 2 * j : 2 * j + 2]).clip(-256, 255)
+                    extreme.append(np.abs(pair).max())
+                    expected[:, to] += pair * lsb * float(scales[k])
             used = np.repeat(targets[k] >= 0, 2)
             clipped.append(product.saturated[k][:, used].sum())
         values = sums.values if cut is None else sums.values.transpose(0, 2, 3, 1).reshape(-1, 2)
         np.testing.assert_allclose(values, expected, rtol=1e-4, atol=2e-4)
+        assert max(extreme) == 255
         assert sums.clipped.tolist() == clipped
         assert sums.clipped.sum() > 0
 

@@ -24,6 +24,8 @@ VERBS = {
     0x14: "COUNTERS",
     0x15: "JOB",
     0x16: "REST",
+    0x17: "WEIGHTS",
+    0x18: "PAIRS",
 }
 Fields = dict[str, Any]
 
@@ -167,6 +169,10 @@ def request_fields(message: Message, shape: tuple[int, int, int]) -> Fields:
         return reader.done(_pulse(reader, size))
     if message.verb == "VMM":
         return reader.done(_vmm(reader, message.flags))
+    if message.verb == "PAIRS":
+        return reader.done(_pairs(reader, message.flags))
+    if message.verb == "WEIGHTS":
+        return reader.done({"weights": reader.numbers("f", shape[0] * shape[2])})
     if message.verb == "COUNTERS":
         mode, cells = reader.selection(size)
         return reader.done({"mode": mode, "cells": cells})
@@ -200,21 +206,41 @@ def _pulse(reader: Reader, size: int) -> Fields:
 
 
 def _vmm(reader: Reader, flags: int) -> Fields:
+    fields = _window(reader)
+    if flags & 1:
+        n = _map(reader, fields)
+    else:
+        driven = fields["cols" if flags & 2 else "rows"]
+        n = len(fields["tiles"]) * fields["batch"] * (driven[1] - driven[0])
+    return fields | {"codes": reader.numbers("B", n)}
+
+
+def _pairs(reader: Reader, flags: int) -> Fields:
+    fields = _window(reader)
+    if flags & 1:
+        n = _map(reader, fields)
+    else:
+        fields["inputs"] = reader.number("H")
+        n = fields["batch"] * fields["inputs"]
+    columns = fields["cols"][1] - fields["cols"][0]
+    fields["wanted"] = reader.bitmap(len(fields["tiles"]) * columns // 2)
+    return fields | {"codes": reader.numbers("B", n)}
+
+
+def _window(reader: Reader) -> Fields:
     rows, cols = reader.numbers("H", 2), reader.numbers("H", 2)
     tiles = reader.numbers("H", reader.number("H"))
-    batch = reader.number("I")
-    fields: Fields = {"rows": rows, "cols": cols, "tiles": tiles, "batch": batch}
-    if flags & 1:
-        channels, height, width = reader.numbers("H", 3)
-        geometry = reader.numbers("B", 8)
-        pairs = (geometry[0:2], geometry[2:4], geometry[4:6], geometry[6:8])
-        fields |= dict(zip(("kernel", "stride", "padding", "dilation"), pairs, strict=True))
-        fields["maps"] = [channels, height, width]
-        n = batch * channels * height * width
-    else:
-        driven = cols if flags & 2 else rows
-        n = len(tiles) * batch * (driven[1] - driven[0])
-    return fields | {"codes": reader.numbers("B", n)}
+    return {"rows": rows, "cols": cols, "tiles": tiles, "batch": reader.number("I")}
+
+
+def _map(reader: Reader, fields: Fields) -> int:
+    """Adds the geometry to the fields; the number of pixels."""
+    channels, height, width = reader.numbers("H", 3)
+    geometry = reader.numbers("B", 8)
+    pairs = (geometry[0:2], geometry[2:4], geometry[4:6], geometry[6:8])
+    fields |= dict(zip(("kernel", "stride", "padding", "dilation"), pairs, strict=True))
+    fields["maps"] = [channels, height, width]
+    return int(fields["batch"] * channels * height * width)
 
 
 def _job(reader: Reader, size: int) -> Fields:
@@ -238,12 +264,18 @@ def answer_fields(message: Message, request: Fields | None = None, flags: int = 
         return reader.done({"next": reader.number("I"), "have": reader.number("I")})
     if message.verb == "HELLO":
         return reader.done(_info(reader))
-    if request is None or message.verb in ("GROUND", "BYE", "CONFIGURE", "REST"):
+    if request is None or message.verb in ("GROUND", "BYE", "CONFIGURE", "REST", "WEIGHTS"):
         return reader.done({})
     if message.verb in ("READ", "PULSE"):
         return reader.done(_reading(reader, request["averages"], len(request["cells"])))
     if message.verb == "VMM":
         return reader.done({"codes": reader.numbers("B", _outputs(request, flags))})
+    if message.verb == "PAIRS":
+        clipped = reader.numbers("I", len(request["tiles"]))
+        n = sum(request["wanted"]) * _vectors(request, flags)
+        low = reader.numbers("B", n)
+        pairs = [a - 256 * negative for a, negative in zip(low, reader.bitmap(n), strict=True)]
+        return reader.done({"clipped": clipped, "pairs": pairs})
     if message.verb == "COUNTERS":
         return reader.done({"counts": reader.numbers("I", len(request["cells"]))})
     n = len(request["cells"])
@@ -273,11 +305,15 @@ def _reading(reader: Reader, averages: int, n: int) -> Fields:
 
 
 def _outputs(request: Fields, flags: int) -> int:
+    span = request["rows"] if flags & 2 else request["cols"]
+    return int(len(request["tiles"]) * _vectors(request, flags) * (span[1] - span[0]))
+
+
+def _vectors(request: Fields, flags: int) -> int:
     vectors = request["batch"]
     if flags & 1:
         for i in (0, 1):
             reach = request["dilation"][i] * (request["kernel"][i] - 1) + 1
             room = request["maps"][1 + i] + 2 * request["padding"][i] - reach
             vectors *= room // request["stride"][i] + 1
-    span = request["rows"] if flags & 2 else request["cols"]
-    return int(len(request["tiles"]) * vectors * (span[1] - span[0]))
+    return int(vectors)

@@ -23,12 +23,20 @@ from cimlab.wire.messages import (
     unpack_before,
     unpack_error,
 )
+from cimlab.wire.products import (
+    Pairs,
+    Vmm,
+    pack_pairs,
+    pack_weights,
+    pairs_length,
+    unpack_pairs,
+    unpack_weights,
+)
 from cimlab.wire.verbs import (
     Codes,
     Job,
     Pulse,
     Read,
-    Vmm,
     count,
     pack_rest,
     pack_result,
@@ -73,6 +81,11 @@ def pack_request(verb: str, f: Fields, array: tuple[int, int, int]) -> tuple[lis
     if verb == "VMM":
         vmm = vmm_of(f, transposed=verb == "VMM" and len(f["codes"]) == 2)
         return vmm.pack(), vmm.flags
+    if verb == "PAIRS":
+        pairs = pairs_of(f)
+        return pairs.pack(), pairs.flags
+    if verb == "WEIGHTS":
+        return pack_weights(np.array(f["weights"], np.float32)), 0
     if verb == "JOB":
         target = np.array(f["target"], np.float32)
         return Job(f["name"], f["settings"], cells_of(f), target).pack(size), 0
@@ -86,9 +99,20 @@ def vmm_of(f: Fields, transposed: bool) -> Vmm:
     codes = np.array(f["codes"], np.uint8)
     if "maps" not in f:
         return Vmm(window, codes.reshape(len(window.tiles), f["batch"], -1), None, transposed)
-    names = ("kernel", "stride", "padding", "dilation")
-    unfold = Unfold(*(tuple(f[name]) for name in names))
-    return Vmm(window, codes.reshape(f["batch"], *f["maps"]), unfold)
+    return Vmm(window, codes.reshape(f["batch"], *f["maps"]), unfold_of(f))
+
+
+def pairs_of(f: Fields) -> Pairs:
+    window = Window(tuple(f["tiles"]), tuple(f["rows"]), tuple(f["cols"]))
+    wanted = np.array(f["wanted"], np.bool_).reshape(len(window.tiles), -1)
+    codes = np.array(f["codes"], np.uint8)
+    if "maps" not in f:
+        return Pairs(window, wanted, codes.reshape(f["batch"], f["inputs"]))
+    return Pairs(window, wanted, codes.reshape(f["batch"], *f["maps"]), unfold_of(f))
+
+
+def unfold_of(f: Fields) -> Unfold:
+    return Unfold(*(tuple(f[name]) for name in ("kernel", "stride", "padding", "dilation")))
 
 
 def pack_answer(vector: Vector) -> list[Buffer]:
@@ -110,6 +134,8 @@ def pack_answer(vector: Vector) -> list[Buffer]:
                 np.array(f["current"]), np.array(f["pulses"]), np.array(f["converged"]), f["rounds"]
             )
         )
+    if "pairs" in f:
+        return pack_pairs(np.array(f["pairs"], np.int16), np.array(f["clipped"]))
     if "codes" in f:
         return Codes(np.array(f["codes"]), np.array(f["codes"]) == 255).pack(averages=1)
     return []
@@ -155,6 +181,11 @@ def unpack_request(vector: Vector, frame: Frame) -> Fields:
         return pulse_fields(Pulse.unpack(payload, size), vector.array)
     if vector.verb == "VMM":
         return vmm_fields(Vmm.unpack(payload, frame.flags))
+    if vector.verb == "PAIRS":
+        return pairs_fields(Pairs.unpack(payload, frame.flags))
+    if vector.verb == "WEIGHTS":
+        tiles, _, cols = vector.array
+        return {"weights": unpack_weights(payload, tiles, cols).ravel().tolist()}
     if vector.verb == "REST":
         return {"seconds": unpack_rest(payload)}
     job = Job.unpack(payload, size)
@@ -178,11 +209,23 @@ def pulse_fields(pulse: Pulse, array: tuple[int, int, int]) -> Fields:
 
 
 def vmm_fields(vmm: Vmm) -> Fields:
-    w, u = vmm.window, vmm.unfold
+    fields: Fields = {"batch": vmm.codes.shape[1 if vmm.unfold is None else 0]}
+    return fields | product_fields(vmm)
+
+
+def pairs_fields(pairs: Pairs) -> Fields:
+    fields: Fields = {"batch": len(pairs.codes), "wanted": pairs.wanted.ravel().tolist()}
+    if pairs.unfold is None:
+        fields["inputs"] = pairs.codes.shape[1]
+    return fields | product_fields(pairs)
+
+
+def product_fields(product: Vmm | Pairs) -> Fields:
+    w, u = product.window, product.unfold
     fields: Fields = {"rows": list(w.rows), "cols": list(w.cols), "tiles": list(w.tiles)}
-    fields |= {"batch": vmm.codes.shape[1 if u is None else 0], "codes": vmm.codes.ravel().tolist()}
+    fields["codes"] = product.codes.ravel().tolist()
     if u is not None:
-        fields["maps"] = list(vmm.codes.shape[1:])
+        fields["maps"] = list(product.codes.shape[1:])
         names = ("kernel", "stride", "padding", "dilation")
         fields |= {name: list(getattr(u, name)) for name in names}
     return fields
@@ -237,6 +280,10 @@ def test_codec_understands_replies(vector: Vector) -> None:
         assert result.current.tolist() == f["current"]
         assert result.pulses.tolist() == f["pulses"]
         assert result.converged.tolist() == f["converged"]
+    elif vector.verb == "PAIRS":
+        numbers, clipped = unpack_pairs(payload, (len(f["pairs"]),), len(f["clipped"]))
+        assert numbers.tolist() == f["pairs"]
+        assert clipped.tolist() == f["clipped"]
     else:
         averages = 2 if "sums" in f else 1
         sums = f.get("sums", f.get("codes"))
@@ -344,6 +391,30 @@ def test_reference_reads_any_product(
     vmm = Vmm(window, codes, None, transposed)
     fields = through_the_reference(Verb.VMM, vmm.pack(), array, vmm.flags)
     assert fields == vmm_fields(vmm)
+
+
+@FEW
+@given(st.data(), SHAPES, st.integers(0, 4))
+def test_reference_reads_any_pairs_and_their_answer(
+    data: st.DataObject, array: tuple[int, int, int], batch: int
+) -> None:
+    tiles = tuple(range(array[0]))
+    window = Window(tiles, (0, array[1]), (2, 2 + 2 * array[2]))
+    bits = st.lists(st.booleans(), min_size=array[2], max_size=array[2])
+    wanted = np.array([data.draw(bits) for _ in tiles])
+    inputs = (len(tiles) - 1) * array[1] + 1
+    pairs = Pairs(window, wanted, data.draw(u8s(batch * inputs)).reshape(batch, inputs))
+    fields = through_the_reference(Verb.PAIRS, pairs.pack(), array, pairs.flags)
+    assert fields == pairs_fields(pairs)
+    shape = pairs.answer_shape
+    n = int(np.prod(shape))
+    numbers = np.array(data.draw(st.lists(st.integers(-256, 255), min_size=n, max_size=n)))
+    clipped = np.arange(len(tiles))
+    payload = b"".join(bytes(p) for p in pack_pairs(numbers.astype(np.int16), clipped))
+    assert len(payload) == pairs_length(n, len(tiles))
+    reply = reference.Message(VERSION, "REPLY", "PAIRS", 0, 1, 1, payload)
+    read = reference.answer_fields(reply, fields, pairs.flags)
+    assert read == {"pairs": numbers.tolist(), "clipped": clipped.tolist()}
 
 
 SMALL = st.tuples(st.integers(1, 3), st.integers(1, 3))
