@@ -110,7 +110,13 @@ class Front(NamedTuple):
     read_stream: int
 
 
-@numba.njit(cache=True, nogil=True)
+WIDTH = 16
+"""Lanes of a vector unit. Blocks are worked in whole ones: what is left over goes one by one, which
+takes as long. The lanes beyond the last cell hold one that has left."""
+_compiled = numba.njit(cache=True, nogil=True)
+
+
+@_compiled
 def _draw(m, cells, events, stream, key, words, bits, z):  # type: ignore[no-untyped-def]
     """The first normal of the next event of m cells, into z[0]."""
     for i in range(m):
@@ -120,7 +126,7 @@ def _draw(m, cells, events, stream, key, words, bits, z):  # type: ignore[no-unt
     box_muller(m, words[0], words[1], bits[0], z[0], z[1])
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _start(error, s):  # type: ignore[no-untyped-def]
     """First amplitude of a new ramp for a cell off its target by error, V."""
     up = error < 0
@@ -131,37 +137,60 @@ def _start(error, s):  # type: ignore[no-untyped-def]
     return v if up else -v
 
 
-@numba.njit(cache=True, nogil=True)
-def ramp_cells(cells, target, chip, front, s, most, reset_first, above, current, pulses, converged):  # type: ignore[no-untyped-def]
+@_compiled
+def ramp_cells(  # type: ignore[no-untyped-def]
+    cells,
+    target,
+    g_of,
+    pulses_of,
+    reads_of,
+    alive_of,
+    traits_of,
+    gain_of,
+    offset_of,
+    law,
+    key,
+    front,
+    s,
+    most,
+    reset_first,
+    above,
+    current,
+    pulses,
+    converged,
+):
     """Bring cells (n,) to target (n,) A; fills current, pulses and converged; returns the rounds.
 
-    s is Ramp.numbers. See `Ramp` and the module's docstring.
+    The arrays of `Chip` come one by one, because a tuple of them costs a call 4 us. s is
+    Ramp.numbers. See `Ramp` and the module's docstring.
     """
-    where = np.empty(BLOCK, np.int64)
-    words = np.empty((2, BLOCK), U32)
-    z = np.empty((2, BLOCK), np.float32)
-    zbits = z.view(np.int32)
+    # few allocations, because there are jobs of ten cells
+    ints, floats = np.zeros((4, BLOCK), np.int64), np.zeros((5, BLOCK), np.float32)
+    where, cell, used, sums = ints[0], ints[1], ints[2], ints[3]
+    g, vp, gain, offset, code = floats[0], floats[1], floats[2], floats[3], floats[4]
+    v, clipped = np.empty(BLOCK, np.float64), np.empty(BLOCK, np.bool_)
+    words, events = np.empty((2, BLOCK), U32), np.zeros(BLOCK, U32)
+    z, traits = np.empty((2, BLOCK), np.float32), np.zeros((4, BLOCK), np.float32)
     x, power = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    bits = power.view(np.int32)
-    cell, events = np.empty(BLOCK, np.int64), np.empty(BLOCK, U32)
-    g, vp = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    traits = np.empty((4, BLOCK), np.float32)
-    v, used = np.empty(BLOCK, np.float64), np.empty(BLOCK, np.int64)
-    sums, clipped = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.bool_)
+    zbits, bits = z.view(np.int32), power.view(np.int32)
+    gains, offsets, tile_size = gain_of.reshape(-1), offset_of.reshape(-1), front.rows * front.cols
     rounds = 0
     for start in range(0, cells.size, BLOCK):
         m = min(BLOCK, cells.size - start)
         for i in range(m):
             where[i] = start + i
             cell[i] = cells[start + i]
-            g[i] = chip.g[cell[i]]
+            g[i] = g_of[cell[i]]
             for k in range(4):
-                traits[k, i] = chip.traits[k, cell[i]]
+                traits[k, i] = traits_of[k, cell[i]]
+            converter = cell[i] // tile_size * front.cols + cell[i] % front.cols
+            gain[i], offset[i] = gains[converter], offsets[converter]
             v[i] = -s[3]
             used[i] = 1
             pulses[start + i] = 0
         number = -1 if reset_first else 0
         while m > 0:
+            lanes = -(-m // WIDTH) * WIDTH
             fresh = number == 0 and not reset_first
             if not fresh:
                 for i in range(m):
@@ -169,15 +198,15 @@ def ramp_cells(cells, target, chip, front, s, most, reset_first, above, current,
                     vp[i] = np.float32(np.rint(v[i] * front.codes_per_volt)) * front.volts_per_code
                 if front.powered:
                     for i in range(m):
-                        events[i] = chip.pulses[cell[i]]
-                        chip.pulses[cell[i]] += U32(1)
-                    _draw(m, cell, events, front.pulse_stream, chip.key, words, zbits, z)
-                    brram_block(m, g, vp, traits, z[0], chip.law, x, bits, power)
+                        events[i] = pulses_of[cell[i]]
+                        pulses_of[cell[i]] += U32(1)
+                    _draw(lanes, cell, events, front.pulse_stream, key, words, zbits, z)
+                    brram_block(lanes, g, vp, traits, z[0], law, x, bits, power)
                     for i in range(m):
-                        if chip.alive[cell[i]]:
-                            chip.g[cell[i]] = g[i]
+                        if alive_of[cell[i]]:
+                            g_of[cell[i]] = g[i]
                         else:
-                            g[i] = chip.g[cell[i]]
+                            g[i] = g_of[cell[i]]
             if number < 0:
                 for i in range(m):
                     v[i] = s[0]
@@ -188,18 +217,15 @@ def ramp_cells(cells, target, chip, front, s, most, reset_first, above, current,
             clipped[:m] = False
             for _ in range(front.averages):
                 for i in range(m):
-                    events[i] = chip.reads[cell[i]]
-                    chip.reads[cell[i]] += U32(1)
-                _draw(m, cell, events, front.read_stream, chip.key, words, zbits, z)
+                    events[i] = reads_of[cell[i]]
+                    reads_of[cell[i]] += U32(1)
+                _draw(lanes, cell, events, front.read_stream, key, words, zbits, z)
+                for i in range(lanes):
+                    exact = (g[i] * front.scale + front.sigma * z[0, i]) * gain[i] + offset[i]
+                    code[i] = min(max(np.rint(exact), np.float32(0.0)), front.top)
                 for i in range(m):
-                    tile = cell[i] // (front.rows * front.cols)
-                    col = cell[i] % front.cols
-                    code = (g[i] * front.scale + front.sigma * z[0, i]) * chip.gain[
-                        tile, col
-                    ] + chip.offset[tile, col]
-                    code = min(max(np.rint(code), np.float32(0.0)), front.top)
-                    sums[i] += np.int64(code)
-                    clipped[i] |= code == front.top
+                    sums[i] += np.int64(code[i])
+                    clipped[i] |= code[i] == front.top
             left = 0
             for i in range(m):
                 read = sums[i] * front.lsb
@@ -220,6 +246,7 @@ def ramp_cells(cells, target, chip, front, s, most, reset_first, above, current,
                 if stay and not hit:
                     where[left], cell[left], g[left] = where[i], cell[i], g[i]
                     v[left], used[left] = v[i], used[i]
+                    gain[left], offset[left] = gain[i], offset[i]
                     for k in range(4):
                         traits[k, left] = traits[k, i]
                     left += 1
@@ -235,17 +262,7 @@ def program(
     """Bring cells (n,) of the chip to target (n,) A."""
     n = cells.size
     current, pulses, converged = np.empty(n), np.empty(n, np.int64), np.empty(n, np.bool_)
-    rounds = ramp_cells(
-        cells,
-        target,
-        chip,
-        front,
-        ramp.numbers,
-        ramp.most,
-        ramp.reset_first,
-        ramp.above,
-        current,
-        pulses,
-        converged,
-    )
+    settings = (ramp.numbers, ramp.most, ramp.reset_first, ramp.above)
+    ends = (current, pulses, converged)
+    rounds = ramp_cells(cells, target, *chip, front, *settings, *ends)
     return JobResult(current, pulses, converged, rounds)
