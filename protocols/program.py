@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from cimlab.core.array import Addresses, CimArray, JobResult, Mask
 from cimlab.core.errors import ConfigError
 from cimlab.protocols.procedure import Steps, finish
-from cimlab.protocols.ramps import RampPlan, ramps
+from cimlab.protocols.ramps import RampPlan
+from cimlab.protocols.verified import VerifyPlan
 
 JOB_CELLS = 1 << 18
 """Cells of one job; results do not depend on it."""
@@ -41,19 +42,19 @@ class ProgramResult:
 
 
 def program_steps(
-    array: CimArray, plan: RampPlan, cells: ArrayLike, target: ArrayLike
+    array: CimArray, plan: VerifyPlan, cells: ArrayLike, target: ArrayLike
 ) -> Steps[ProgramResult]:
     """`program` as a procedure: yields a `Round` a transaction when the host runs the loop.
 
     Args:
         array: Where the cells are.
-        plan: A `WriteVerify` or an `Ispp`.
+        plan: The policy; docs/programming.md lists them.
         cells: Sorted addresses, (n,).
         target: Currents at plan.v_read, A; broadcasts to (n,).
 
     Raises:
         ConfigError: Cells not sorted or outside the array, targets not finite.
-        LimitError: The plan's ramps, width or read voltage go beyond the array's limits.
+        LimitError: The plan's amplitudes, width or read voltage go beyond the array's limits.
     """
     where = np.asarray(cells, np.int64)
     # single precision, as on the link: the loop sees the same numbers on both sides of it
@@ -64,17 +65,25 @@ def program_steps(
         raise ConfigError("targets must be finite currents")
     plan.check(array.spec)
     place: Literal["host", "board"] = "host"
-    if plan.on_board == "auto" and f"job:{plan.job}" in array.spec.capabilities:
+    if _beside_the_chip(array, plan):
         place = "board"
         done = _run(array, plan, where, goal)
     else:
-        done = yield from ramps(array, plan, where, goal)
+        done = yield from plan.run(array, where, goal)
     return _result(where, goal, done, place)
 
 
-def program(array: CimArray, plan: RampPlan, cells: ArrayLike, target: ArrayLike) -> ProgramResult:
+def program(
+    array: CimArray, plan: VerifyPlan, cells: ArrayLike, target: ArrayLike
+) -> ProgramResult:
     """Program cells (n,) to target currents (n,) A; see `program_steps`."""
     return finish(program_steps(array, plan, cells, target))
+
+
+def _beside_the_chip(array: CimArray, plan: VerifyPlan) -> TypeGuard[RampPlan]:
+    """Whether the array has the policy as a job of its own, and it is wanted there."""
+    able = f"job:{plan.job}" in array.spec.capabilities
+    return isinstance(plan, RampPlan) and plan.on_board == "auto" and able
 
 
 def ascending(cells: Addresses, size: int) -> bool:

@@ -19,22 +19,18 @@ from pydantic import Field, ValidationError, model_validator
 
 from cimlab.core.array import Addresses, ArraySpec, CimArray, Floats, JobResult, Mask
 from cimlab.core.errors import ConfigError, LimitError
-from cimlab.protocols.procedure import Plan, Round, Steps, idle_on_error
+from cimlab.protocols.procedure import Round, Steps, idle_on_error
+from cimlab.protocols.verified import VerifyPlan
 
 ROUNDING = 1e-9
 """Volts by which sums of steps may miss the end of a ramp."""
 
 
-class RampPlan(Plan):
+class RampPlan(VerifyPlan):
     """Settings of a ramped programming; subclasses name the protocol and set the defaults."""
 
-    job: ClassVar[str]
     reset_first: ClassVar[bool]
 
-    tol: float = Field(gt=0, description="accepted deviation of the verify read, A at v_read")
-    v_read: float = Field(default=0.1, gt=0, description="read voltage, V")
-    averages: int = Field(default=1, ge=1, description="conversions averaged in a verify read")
-    width: float = Field(default=1e-6, gt=0, description="pulse width, s")
     v_step: float = Field(gt=0, description="rise of the amplitude from pulse to pulse, V")
     set_start: float = Field(gt=0, description="first SET amplitude of a ramp, V")
     set_stop: float = Field(default=3.0, gt=0, description="last SET amplitude of a ramp, V")
@@ -79,11 +75,14 @@ class RampPlan(Plan):
 
     def check(self, spec: ArraySpec) -> None:
         """LimitError if some ramp would go beyond what the array allows."""
+        super().check(spec)
         limits = spec.limits
         if self.set_stop > limits.v_set or self.reset_stop > limits.v_reset:
             raise LimitError(f"{self.job}: ramps end beyond {limits.v_set}/-{limits.v_reset} V")
-        if self.v_read > limits.v_read or not limits.width_min <= self.width <= limits.width_max:
-            raise LimitError(f"{self.job}: read voltage or pulse width beyond the limits")
+
+    def run(self, array: CimArray, cells: Addresses, target: Floats) -> Steps[JobResult]:
+        """See VerifyPlan."""
+        return ramps(array, self, cells, target)
 
     def inside(self, v: Floats | None, error: Floats) -> Mask:
         """True where a cell off its target by error (A) after pulses v is accepted."""
