@@ -38,8 +38,8 @@ def compare(
     runs.sort(key=lambda each: str(each["utc_start"]))
     named = dict.fromkeys(key for run in runs for key in run["settings"])
     differ = [key for key in named if len({repr(r["settings"].get(key)) for r in runs}) > 1]
-    for run in runs:
-        run["settings"] = {key: run["settings"].get(key) for key in differ}
+    for each in runs:
+        each["settings"] = {key: each["settings"].get(key) for key in differ}
     lines = [f"unreadable  {o['file']}: {o['error']}" for o in others]
     console.result({"runs": runs, "unreadable": others}, "\n".join([*_table(runs), *lines]))
 
