@@ -67,6 +67,7 @@ def measure(
     )
     with RunWriter.create(path, header) as run, Requests(path) as requests, idle_on_error(array):
         run.progress(0.0)
+        run.watch_link(lambda: getattr(array, "link", None))  # arrays of scripts may have none
         ledger = Ledger(array.spec, _counters(array))
         tapped = Tapped(array, ledger, array.clock)
         _record_map(run, tapped, ledger, plan)

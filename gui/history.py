@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimlab.gui.points import PointLog
-from cimlab.gui.snapshot import Columns, Frame, Trail, drawn
+from cimlab.gui.snapshot import Columns, Frame, Trail, drawn, thin
 from cimlab.records import TABLES, RunReader
 
 _TRAIL_BYTES = 64e6  # of maps held at once while the history of a few cells is read
@@ -57,6 +57,10 @@ class History:
     def columns(self, table: str) -> Columns:
         """The columns of a table, so far, but for maps."""
         return self._scalars[table]
+
+    def points(self) -> Columns:
+        """What a sweep read so far, all its cells together, thinned; empty of other runs."""
+        return thin(self._points.course()) if self._points.rows else {}
 
     def update(self) -> None:
         """Read the rows that came since."""

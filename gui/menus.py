@@ -46,7 +46,7 @@ def _files(window: Window) -> None:
     _add(menu, "&Open run\N{HORIZONTAL ELLIPSIS}", window.choose_run, "Ctrl+O")
     _add(menu, "&Baseline\N{HORIZONTAL ELLIPSIS}", window.choose_baseline, "Ctrl+B")
     menu.addSeparator()
-    for panel, key in (("map", "Ctrl+E"), ("training", ""), ("cells", "")):
+    for panel, key in (("map", "Ctrl+E"), ("run", ""), ("cells", "")):
         text = f"Export {panel} as PNG or SVG\N{HORIZONTAL ELLIPSIS}"
         _add(menu, text, lambda p=panel: window.export_picture(p), key)  # type: ignore[misc]
     _add(menu, "Export cells as &CSV\N{HORIZONTAL ELLIPSIS}", window.export_table, "Ctrl+Shift+E")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.gui.snapshot import LINES, Trail, drawn
+from cimlab.gui.snapshot import LINES, Columns, Trail, drawn
 from cimlab.records import TABLES, RunReader
 from cimlab.records.series import by_cell
 
@@ -44,6 +44,7 @@ class PointLog:
         self._cells: NDArray[np.int64] | None = None
         self._kept: list[Rows] = []
         self._trail: Trail | None = None
+        self._course = _Course()
 
     def update(self) -> None:
         """Read the rows that came since."""
@@ -53,11 +54,16 @@ class PointLog:
             if self._cells is None:
                 self._cells = np.unique(new["cell"])[:LINES]
             self._keep(new)
+            self._course.add(new)
             # levels of a quasi-static curve are no readings at the read voltage
             good = np.isclose(new["v_read"], self.v_read) & (new["v_read"] != 0)
             self.g[new["cell"][good]] = new["current"][good] / new["v_read"][good]
             np.add.at(self.pulses, new["cell"], new["count"])
             self.time = float(new["time"][-1])
+
+    def course(self) -> Columns:
+        """All cells together, by number of the point: see `_Course.columns`."""
+        return self._course.columns()
 
     def trail(self, cells: NDArray[np.int64] | None) -> Trail | None:
         """The course of these cells, of the sweep's first ones if None; None without a point."""
@@ -67,7 +73,7 @@ class PointLog:
             for start in range(0, self.rows, _CHUNK):
                 self._keep(self._read(start, min(start + _CHUNK, self.rows)))
         if self._trail is None and self._kept:
-            self._trail = self._course()
+            self._trail = self._drawn()
         return self._trail
 
     def _chosen(self) -> NDArray[np.int64]:
@@ -82,7 +88,7 @@ class PointLog:
             self._kept.append({name: values[mine] for name, values in new.items()})
             self._trail = None
 
-    def _course(self) -> Trail:
+    def _drawn(self) -> Trail:
         rows = {name: np.concatenate([k[name] for k in self._kept]) for name in self._kept[0]}
         self._kept = [rows]
         series = by_cell(rows)
@@ -95,3 +101,49 @@ class PointLog:
             pulses=series.pulses[every].astype(np.float64),
             v_pulse=np.where(series.count[every] > 0, series.v[every], 0.0),
         )
+
+
+class _Course:
+    """Readings of all cells, by number of the point."""
+
+    def __init__(self) -> None:
+        self._readings = 0
+        self._counts = np.zeros((4, 0))  # readings, clipped ones, those that tell g; sum of g
+        self._bounds = np.full((2, 0), np.nan)  # lowest and highest g
+
+    def add(self, new: Rows) -> None:
+        """Take in rows of the table `points`."""
+        index, volts = new["index"], new["v_read"]
+        more = ((0, 0), (0, max(int(index.max()) + 1 - self._counts.shape[1], 0)))
+        self._counts = np.pad(self._counts, more)
+        self._bounds = np.pad(self._bounds, more, constant_values=np.nan)
+        self._readings += index.size
+        # at 0 V nothing is learnt of a conductance
+        good = np.isfinite(new["current"]) & (volts != 0)
+        at, g = index[good], new["current"][good] / volts[good]
+        every, clipped, seen, total = self._counts
+        np.add.at(every, index, 1.0)
+        np.add.at(clipped, index, new["saturated"].astype(np.float64))
+        np.add.at(seen, at, 1.0)
+        np.add.at(total, at, g)
+        low, high = self._bounds
+        np.fmin.at(low, at, g)
+        np.fmax.at(high, at, g)
+
+    def columns(self) -> Columns:
+        """Of every point: mean, lowest and highest g (S), share of clipped readings.
+
+        Returns:
+            Also "index", the point's number, and "readings", how many there were of all points.
+        """
+        every, clipped, seen, total = self._counts
+        with np.errstate(invalid="ignore"):
+            mean, share = total / seen, clipped / every
+        return {
+            "index": np.arange(every.size),
+            "readings": np.full(every.size, self._readings),
+            "g": mean,
+            "low": self._bounds[0],
+            "high": self._bounds[1],
+            "saturated": share,
+        }

@@ -38,17 +38,15 @@ def link_rates(link: Columns, steps: Columns) -> tuple[Floats, Floats, Floats]:
     """What went over the link between two rows of the table `link`.
 
     Returns:
-        Where it is drawn, in batches done; megabytes a second both ways; requests sent again a
-        second. Empty where there is no link or no batch yet.
+        Where it is drawn, in batches done, or in s since the run began where none is; megabytes a
+        second both ways; requests sent again a second. Empty where there is no link.
     """
     time, batch = column(link, "time"), column(steps, "step")
-    if not batch.size:
-        return np.empty(0), np.empty(0), np.empty(0)
     seconds = np.diff(time)
     long = seconds > _SHORT
     carried = column(link, "bytes_out") + column(link, "bytes_in")
     return (
-        np.interp(time[1:][long], column(steps, "time"), batch),
+        np.interp(time[1:][long], column(steps, "time"), batch) if batch.size else time[1:][long],
         np.diff(carried)[long] * 1e-6 / seconds[long],
         np.diff(column(link, "retries"))[long] / seconds[long],
     )

@@ -169,6 +169,7 @@ class _OpenRun:
             epochs=dict(history.columns("epochs")),
             steps=thin(history.columns("steps")),
             link=thin(history.columns("link")),
+            points=history.points(),
             baseline=self._baseline,
             weights=self._weights,
             done=reader.done,

@@ -87,6 +87,7 @@ class Snapshot:
         frames: Maps in the run so far.
         frame: The map to show.
         epochs, steps, link: Columns of the run's tables, thinned to some thousand points.
+        points: What a sweep read, by number of the point; see `points.PointLog.course`.
         baseline: Epochs of the run that this one is compared with, if its file has them.
         weights: Which weights the cells carry, if any.
         done: Share of a sweep that is done; None where the run does not say.
@@ -110,6 +111,7 @@ class Snapshot:
     epochs: Columns = field(default_factory=dict)
     steps: Columns = field(default_factory=dict)
     link: Columns = field(default_factory=dict)
+    points: Columns = field(default_factory=dict)
     baseline: Columns = field(default_factory=dict)
     weights: WeightMap | None = None
     done: float | None = None

@@ -1,10 +1,8 @@
-"""How a training goes: loss, accuracy, device updates, clipping, and what may be asked of it."""
+"""How a run goes: curves of a training or a sweep, and what may be asked of its process."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -12,19 +10,23 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from cimlab.gui.curves import HEIGHT, Curves
 from cimlab.gui.progress import column, describe, last, link_rates, listens
 from cimlab.gui.snapshot import Columns, Snapshot, thin
 
-_TITLES = (
+_LINK = ("link (MB/s)", "requests sent again a second")
+_TRAINING = (
     "loss",
     "test accuracy (%)",
     "device updates a batch",
     "clipped ADC results (%): worst tile, thin: each",
-    "link (MB/s)",
-    "requests sent again a second",
+    *_LINK,
 )
-_FIXED = 4  # plots that are always there; those of the link are where a link is
-_HEIGHT = 80  # of a plot, at least
+_FIXED = len(_TRAINING) - len(_LINK)  # plots always there; those of the link are where a link is
+_SWEEP = (
+    "g of the cells (\N{MICRO SIGN}S): mean, thin: lowest and highest",
+    "clipped readings (%)",
+)
 _TILES = 16  # tiles drawn one by one
 _POINTS = 250  # of each of them
 _BLUE, _ORANGE, _GREY, _RED = (31, 119, 180), (255, 127, 14), (128, 128, 128), (214, 39, 40)
@@ -43,7 +45,7 @@ class TrainPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.summary = QLabel("no training yet")
+        self.summary = QLabel("no run yet")
         self.summary.setWordWrap(True)
         self.summary.setMinimumHeight(3 * self.summary.fontMetrics().lineSpacing())
         self.pause, self.resume, self.stop = map(QPushButton, ("Pause", "Continue", "Stop"))
@@ -55,23 +57,9 @@ class TrainPanel(QWidget):
         self.fit.setChecked(True)
         self.fit.setToolTip("show all of the curves; zooming ends it")
         self.fit.toggled.connect(lambda on: self._fit_all() if on else None)
-        self.plots = pg.GraphicsLayoutWidget()
-        self.plots.setMinimumWidth(260)
-        self.plots.ci.layout.setSpacing(2)
-        self._axes = [self._plot(k) for k in range(len(_TITLES))]
-        loss, accuracy, updates, clipped, link, repeats = self._axes
-        self._loss = loss.plot(pen=pg.mkPen(_BLUE), name="batch")
-        self._mean = loss.plot(pen=pg.mkPen(_ORANGE, width=2), symbol="o", symbolSize=6)
-        self._accuracy = accuracy.plot(pen=pg.mkPen(_BLUE, width=2), symbol="o", symbolSize=6)
-        self._baseline = accuracy.plot(pen=pg.mkPen(_GREY, width=2, style=pg.QtCore.Qt.DashLine))
-        self._updates = updates.plot(pen=pg.mkPen(_BLUE))
-        self._tiles = clipped.plot(pen=pg.mkPen(_GREY), connect="finite")
-        self._clipped = clipped.plot(pen=pg.mkPen(_BLUE, width=2))
-        self._link = link.plot(pen=pg.mkPen(_BLUE))
-        self._repeats = repeats.plot(pen=pg.mkPen(_RED))
-        self._shown = len(_TITLES)
+        self._make_plots()
         self._compared = False
-        self._drawn: tuple[float, ...] = ()
+        self._drawn: tuple[object, ...] = ()
         self._snapshot = Snapshot("")
         self._silence = QTimer(self)
         self._silence.setInterval(5000)
@@ -83,35 +71,31 @@ class TrainPanel(QWidget):
         self.compare.clicked.connect(self.baseline_wanted)
         self.clear()
 
-    def _plot(self, row: int) -> Any:
-        plot = self.plots.addPlot(row=row, col=0, enableMenu=False)
-        plot.setTitle(_TITLES[row], size="9pt")
-        plot.layout.setRowFixedHeight(0, 16)
-        plot.getAxis("left").setWidth(48)
-        plot.getAxis("left").setTickDensity(0.3)
-        for name in ("left", "bottom"):
-            plot.getAxis(name).enableAutoSIPrefix(False)
-        # ranges are set in steps by _fit: an axis that is drawn anew for every batch, and a grid
-        # of half-transparent lines, cost more than the map
-        plot.disableAutoRange()
-        plot.hideButtons()
-        plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.fit.setChecked(False))
-        return plot
-
-    def _show_plots(self, count: int) -> None:
-        """Show the first so many plots; the last of them has the numbers of the batches."""
-        if count == self._shown:
-            return
-        self._shown = count
-        for row, plot in enumerate(self._axes):
-            lowest = row == count - 1
-            plot.setVisible(row < count)
-            # a hidden plot has no place on the screen to align others with
-            plot.setXLink(self._axes[0] if 0 < row < count else None)
-            plot.getAxis("bottom").setStyle(showValues=lowest)
-            plot.getAxis("bottom").setLabel("batch" if lowest else None)
-            plot.getAxis("bottom").showLabel(lowest)
-        self.plots.setMinimumHeight(_HEIGHT * count)
+    def _make_plots(self) -> None:
+        self.plots = pg.GraphicsLayoutWidget()
+        self.plots.setMinimumWidth(260)
+        self.plots.ci.layout.setSpacing(2)
+        titles = ((_TRAINING, "batch"), (_SWEEP, "point"), (_LINK, "time (s)"))
+        rows = (0, len(_TRAINING), len(_TRAINING) + len(_SWEEP))
+        self._training, self._sweep, self._link = (
+            Curves(self.plots, row, names, bottom, lambda: self.fit.setChecked(False))
+            for row, (names, bottom) in zip(rows, titles, strict=True)
+        )
+        loss, accuracy, updates, clipped, rate, repeats = self._training.plots
+        blue, grey = pg.mkPen(_BLUE), pg.mkPen(_GREY)
+        self._loss = loss.plot(pen=blue, name="batch")
+        self._mean = loss.plot(pen=pg.mkPen(_ORANGE, width=2), symbol="o", symbolSize=6)
+        self._accuracy = accuracy.plot(pen=pg.mkPen(_BLUE, width=2), symbol="o", symbolSize=6)
+        self._baseline = accuracy.plot(pen=pg.mkPen(_GREY, width=2, style=pg.QtCore.Qt.DashLine))
+        self._updates = updates.plot(pen=blue)
+        self._tiles = clipped.plot(pen=grey, connect="finite")
+        self._clipped = clipped.plot(pen=pg.mkPen(_BLUE, width=2))
+        g, saturated = self._sweep.plots
+        self._low, self._high = (g.plot(pen=grey, connect="finite") for _ in range(2))
+        self._g = g.plot(pen=pg.mkPen(_BLUE, width=2), connect="finite")
+        self._saturated = saturated.plot(pen=blue)
+        self._rates = [plot.plot(pen=blue) for plot in (rate, self._link.plots[0])]
+        self._repeats = [plot.plot(pen=pg.mkPen(_RED)) for plot in (repeats, self._link.plots[1])]
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
@@ -135,14 +119,15 @@ class TrainPanel(QWidget):
         """Draw the curves, if they have grown."""
         for button in (self.pause, self.resume, self.stop):
             button.setEnabled(snapshot.status in ("running", "paused") and listens(snapshot.kind))
-        self.plots.setVisible(snapshot.kind in ("", "train"))
         self._snapshot = snapshot
         self._describe()
         steps = snapshot.steps
         drawn = (
+            snapshot.kind,
             len(column(snapshot.epochs, "step")),
             len(column(steps, "step")),
             int(last(steps, "step")),
+            last(snapshot.points, "readings"),
             len(column(snapshot.link, "time")),
             last(snapshot.link, "time"),
         )
@@ -151,6 +136,22 @@ class TrainPanel(QWidget):
             self._draw(snapshot)
 
     def _draw(self, snapshot: Snapshot) -> None:
+        self._draw_training(snapshot)
+        self._draw_sweep(snapshot.points)
+        trained = snapshot.kind in ("", "train")
+        at, megabytes, again = link_rates(snapshot.link, snapshot.steps)
+        self._rates[not trained].setData(at, megabytes)
+        self._repeats[not trained].setData(at, again)
+        linked = 2 if again.any() else 1 if at.size else 0
+        self._training.show(_FIXED + linked if trained else 0)
+        self._sweep.show(len(_SWEEP) if snapshot.points else 0)
+        self._link.show(0 if trained else linked)
+        count = sum(curves.shown for curves in self._curves)
+        self.plots.setVisible(count > 0)
+        self.plots.setMinimumHeight(HEIGHT * count)
+        self._fit_all()
+
+    def _draw_training(self, snapshot: Snapshot) -> None:
         epochs, steps = snapshot.epochs, snapshot.steps
         batch, epoch = column(steps, "step"), column(epochs, "step")
         self._loss.setData(batch, column(steps, "loss"))
@@ -161,11 +162,12 @@ class TrainPanel(QWidget):
         self._tiles.setData(*_each_tile(batch, 100 * np.atleast_2d(column(steps, "clipped"))))
         if not self._compared and snapshot.baseline:
             self._compare(snapshot.baseline)
-        at, megabytes, again = link_rates(snapshot.link, steps)
-        self._link.setData(at, megabytes)
-        self._repeats.setData(at, again)
-        self._show_plots(_FIXED + (2 if again.any() else 1 if at.size else 0))
-        self._fit_all()
+
+    def _draw_sweep(self, points: Columns) -> None:
+        index = column(points, "index")
+        for curve, name in ((self._g, "g"), (self._low, "low"), (self._high, "high")):
+            curve.setData(index, 1e6 * column(points, name))
+        self._saturated.setData(index, 100 * column(points, "saturated"))
 
     def _describe(self) -> None:
         self.summary.setText(describe(self._snapshot, time.time()))
@@ -179,18 +181,14 @@ class TrainPanel(QWidget):
     def _compare(self, epochs: Columns) -> None:
         self._baseline.setData(column(epochs, "step"), 100 * column(epochs, "accuracy"))
 
-    def _fit_all(self) -> None:
-        if not self.fit.isChecked():
-            return
-        # the axis of the batches is one for all: what one plot lacks must not narrow another
-        _fit(self._axes[0].viewRange()[0], self._axes[0].setXRange, self._values(self._axes, 0))
-        for plot in self._axes:
-            _fit(plot.viewRange()[1], plot.setYRange, self._values([plot], 1))
+    @property
+    def _curves(self) -> tuple[Curves, ...]:
+        return self._training, self._sweep, self._link
 
-    def _values(self, plots: list[Any], axis: int) -> NDArray[np.float64]:
-        """Everything drawn in these plots, along x (0) or y (1)."""
-        drawn = [item.getOriginalDataset()[axis] for p in plots for item in p.listDataItems()]
-        return np.concatenate([np.empty(0), *(values for values in drawn if values is not None)])
+    def _fit_all(self) -> None:
+        if self.fit.isChecked():
+            for curves in self._curves:
+                curves.fit()
 
 
 def _each_tile(
@@ -201,21 +199,3 @@ def _each_tile(
     few = thin({"batch": batch, "shares": shares[:, used]}, _POINTS)
     broken = np.pad(few["shares"], ((0, 1), (0, 0)), constant_values=np.nan)
     return np.tile(np.append(few["batch"], np.nan), used.size), broken.T.ravel()
-
-
-def _fit(now: Sequence[float], set_range: Any, values: NDArray[np.float64]) -> None:
-    wanted = better_range(values, now)
-    if wanted is not None:
-        set_range(*wanted, padding=0)
-
-
-def better_range(values: NDArray[np.float64], now: Sequence[float]) -> tuple[float, float] | None:
-    """A range for these values with room to grow; None while the present one will do."""
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return None
-    low, high = float(finite.min()), float(finite.max())
-    span = max(high - low, 1e-3 * abs(high), 1e-6)
-    if now[0] <= low and high <= now[1] and span > 0.5 * (now[1] - now[0]):
-        return None
-    return low - 0.05 * span, high + 0.2 * span

@@ -136,7 +136,7 @@ class Window(QMainWindow):
         """Ask for a name, and draw a panel's plots into it."""
         view = {
             "map": self.map.grid,
-            "training": self.training.plots,
+            "run": self.training.plots,
             "cells": self.inspector.view,
         }[panel]
         kinds = "PNG (*.png);;SVG (*.svg)"

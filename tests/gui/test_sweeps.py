@@ -1,6 +1,7 @@
 """Sweeps in the window: points of a run file, while it is written and afterwards."""
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,13 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFileDialog
 
 from cimlab.gui import points
 from cimlab.gui.points import PointLog
 from cimlab.gui.snapshot import LINES
 from cimlab.gui.window import Window
-from cimlab.records import Header, RunWriter, load
+from cimlab.records import Header, RunWriter, load, writer
 from tests.gui import runs
+from tests.gui.test_training import Counts
 
 Until = Callable[[Callable[[], object]], None]
 
@@ -84,6 +88,46 @@ def test_a_sweep_is_followed_from_its_first_point_to_its_summary(
     assert window.map.frame.index == 1
     assert window.map.slider.maximum() == 1
     np.testing.assert_allclose(window.map.frame.current, runs.currents(2), rtol=1e-6)
+
+
+def test_the_run_panel_draws_all_cells_of_a_sweep_and_its_link(
+    window: Window, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells that are visited one after another fill in the same points."""
+    monkeypatch.setattr(writer, "_LINK_SECONDS", 0.0)
+    path, link = tmp_path / "run.h5", Counts()
+    with create(path) as run:
+        run.watch_link(lambda: link)
+        for cell, factor in ((3, 1.0), (9, 3.0)):
+            for index in range(4):
+                clipped = index == 3 and cell == 9
+                add_points(run, index, [cell], current=factor * 1e-6, saturated=clipped)
+        add_points(run, 4, [3], v_read=0.0, current=0.0)
+        run.flush()
+        window.open_run(path)
+        panel = window.training
+        until(lambda: panel._sweep.shown == 2)
+        assert (panel._training.shown, panel._link.shown) == (0, 0)
+        index, mean = panel._g.getData()
+        assert index.tolist() == [0, 1, 2, 3, 4]
+        np.testing.assert_allclose(mean, [20, 20, 20, 20, np.nan])
+        np.testing.assert_allclose(panel._low.getData()[1][:4], 10)
+        np.testing.assert_allclose(panel._high.getData()[1][:4], 30)
+        assert panel._saturated.getData()[1].tolist() == [0, 0, 0, 50, 0]
+        time.sleep(0.6)
+        link.bytes_out, link.retries = 3_000_000, 6
+        add_points(run, 5, [3, 9])
+        run.flush()
+        until(lambda: panel._link.shown == 2)
+        with load(path) as file:
+            (_, _), (start, end) = (file.column("link", name) for name in ("retries", "time"))
+        np.testing.assert_allclose(panel._rates[1].getData(), ([end], [3 / (end - start)]))
+        np.testing.assert_allclose(panel._repeats[1].getData()[1], 6 / (end - start))
+        assert "6 requests sent again" in panel.summary.text()
+        saved = str(tmp_path / "run.svg")
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (saved, ""))
+        next(a for a in window.findChildren(QAction) if "Export run" in a.text()).trigger()
+        assert "clipped readings" in Path(saved).read_text("utf-8")
 
 
 def test_a_bench_without_maps_shows_what_its_points_say(

@@ -106,23 +106,23 @@ def test_the_links_curves_come_with_the_link(
     shown: Window, run: RunWriter, counts: Counts, tmp_path: Path, until: Until
 ) -> None:
     panel = shown.training
-    assert panel._shown == 4
+    assert panel._training.shown == 4
     time.sleep(0.6)
     counts.bytes_out, counts.bytes_in, counts.retries = 4_000_000, 2_000_000, 0
     run.flush()
-    until(lambda: panel._shown == 5)
+    until(lambda: panel._training.shown == 5)
     assert "link: 4.0 MB out, 2.0 MB in, 0 requests sent again" in panel.summary.text()
     time.sleep(0.6)
     counts.retries = 30
     run.flush()
-    until(lambda: panel._shown == 6)
+    until(lambda: panel._training.shown == 6)
     with load(tmp_path / "run.h5") as file:
         seconds = np.diff(file.column("link", "time"))
-    np.testing.assert_allclose(panel._link.getData()[1], [6, 0] / seconds)
-    np.testing.assert_allclose(panel._repeats.getData()[1], [0, 30] / seconds)
+    np.testing.assert_allclose(panel._rates[0].getData()[1], [6, 0] / seconds)
+    np.testing.assert_allclose(panel._repeats[0].getData()[1], [0, 30] / seconds)
     panel.plots.grab()
     panel.clear()
-    assert panel._shown == 4
+    assert panel._training.shown == 4
 
 
 def test_a_paused_run_says_so_and_can_be_told_to_go_on(

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from cimlab.gui.bench import summary
 from cimlab.gui.colours import DIVERGING, MAPS, Scale, auto_scale, table
+from cimlab.gui.curves import better_range
 from cimlab.gui.progress import describe, remaining
 from cimlab.gui.quantity import QUANTITIES, STUCK_PULSES, Health, health
 from cimlab.gui.snapshot import Frame, Snapshot
-from cimlab.gui.trainpanel import better_range
 
 VALUES = arrays.arrays(np.float32, st.integers(1, 50), elements=st.floats(-1e6, 1e6, width=32))
 
