@@ -52,6 +52,17 @@ def _transfer(f: Figures) -> str:
     )
 
 
+def _study(f: Figures) -> str:
+    alike = "the same to the last bit" if f["same"] else "DIFFERENT"
+    once = "each kept once" if f["kept_once"] else "NOT each kept once"
+    killed = f"; {f['kills']} workers killed in the second" if f["kills"] else ""
+    ratio = "" if f["kills"] else f"{f['ratio']:.2f}x; "
+    return (
+        f"{ratio}{f['runs']} trainings of LeNet on chips of their own, {f['seconds']:.0f} s and "
+        f"{f['seconds_other']:.0f} s{killed}; accuracies of both studies {alike}, {once}"
+    )
+
+
 MOST = 0.5
 ROWS: dict[str, Row] = {
     "map-lenet": _map("lenet", "6,440; 6; 641; 707; 272,640", "0.46 / 0.42 / 0.05", "9", "0.0019"),
@@ -74,5 +85,26 @@ ROWS: dict[str, Row] = {
         "0.998",
         "python benchmarks/transfer_lenet.py --epochs 6 --images 2560 --sigma 0.5",
         _transfer,
+    ),
+    "study-local": Row(
+        "Monte-Carlo study of 100 runs, two processes against one",
+        ">= 1.8x",
+        "-",
+        "python benchmarks/study.py",
+        _study,
+    ),
+    "study-dask": Row(
+        "the same on a Dask cluster on one machine, two workers against one",
+        ">= 1.8x",
+        "-",
+        "python benchmarks/study.py --dask",
+        _study,
+    ),
+    "study-killed": Row(
+        "the same with workers killed (SIGKILL) in mid-study",
+        "completes, nothing counted twice",
+        "-",
+        "python benchmarks/study.py --kill 3",
+        _study,
     ),
 }

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import io
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -59,17 +60,17 @@ def study(
     """
     # parsed anew, an option is as if it were not given
     again = ["--json"] if console.json else []
-    plan, station = _planned(network, [*(options or ()), *again])
     kinds = devices.split(",") if devices else [None]
-    cases = [
-        _case(plan, station, seed, chip, device)
-        for device in kinds
-        for seed in numbers(seeds)
-        for chip in (numbers(chips) if chips else [seed])
-    ]
+    todo = cases(
+        network,
+        [*(options or ()), *again],
+        numbers(seeds),
+        numbers(chips) if chips else None,
+        kinds,
+    )
     file = file or Path("runs") / f"study-{network}.jsonl"
     work = functools.partial(trained, str(file.resolve().with_suffix("")))
-    runs = studied("train", work, cases, file, (jobs, cluster))
+    runs = studied("train", work, todo, file, (jobs, cluster))
     data = {
         "network": network,
         "study": str(file),
@@ -93,7 +94,32 @@ def numbers(text: str) -> list[int]:
     return found
 
 
-def _planned(network: str, options: list[str]) -> tuple[Recipe, Station | None]:
+def cases(
+    network: str,
+    options: Sequence[str],
+    seeds: Sequence[int],
+    chips: Sequence[int] | None = None,
+    devices: Sequence[str | None] = (None,),
+) -> list[dict[str, Any]]:
+    """All that decides each training.
+
+    Args:
+        network: What to train.
+        options: Of `cimlab train`.
+        seeds: Of the trainings.
+        chips: Seeds of the emulated chips; None for the training's own.
+        devices: Their device models; None for the station's.
+    """
+    plan, station = _planned(network, options)
+    return [
+        _case(plan, station, seed, chip, device)
+        for device in devices
+        for seed in seeds
+        for chip in ([seed] if chips is None else chips)
+    ]
+
+
+def _planned(network: str, options: Sequence[str]) -> tuple[Recipe, Station | None]:
     """What `cimlab train` would do with these options; no station where it needs none."""
     from cimlab.core.station import Station, load_station
     from cimlab.training.recipe import DIGITAL
@@ -102,7 +128,9 @@ def _planned(network: str, options: list[str]) -> tuple[Recipe, Station | None]:
 
     parser = typer.Typer(add_completion=False)
     parser.command(network)(getattr(train, network))
-    given = typer.main.get_command(parser).make_context(f"cimlab train {network}", options).params
+    given = (
+        typer.main.get_command(parser).make_context(f"cimlab train {network}", list(options)).params
+    )
     if wrong := [name for name in _NOT_ALIKE if given[name] is not None]:
         raise ConfigError(f"a study sets {', '.join(wrong)} itself; leave out --{wrong[0]}")
     plan, place = train.planned(network, given)
@@ -120,7 +148,6 @@ def _planned(network: str, options: list[str]) -> tuple[Recipe, Station | None]:
 def _case(
     plan: Recipe, station: Station | None, seed: int, chip: int, device: str | None
 ) -> dict[str, Any]:
-    """All that decides a training."""
     case: dict[str, Any] = {"plan": plan.model_copy(update={"seed": seed}).model_dump(mode="json")}
     if station is not None:
         changes = {"seed": chip} | ({} if device is None else {"device": device})
