@@ -69,7 +69,15 @@ def command(network: str, made_for: str) -> Callable[..., None]:
         ] = None,
         policy: Annotated[
             Literal[
-                "threshold", "nandakumar", "hic", "stellar", "madam", "neurram", "pim-qat", "pcm"
+                "threshold",
+                "nandakumar",
+                "hic",
+                "stellar",
+                "madam",
+                "neurram",
+                "pim-qat",
+                "pcm",
+                "late",
             ]
             | None,
             typer.Option(

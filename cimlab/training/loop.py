@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from cimlab.core.array import CimArray, Floats, Mask
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.nn import ChipLayer, Quantised, calibrate, convert, quantise
-from cimlab.protocols import RampPlan, WriteVerify, calibration
+from cimlab.protocols import calibration
 
 from .batches import Batches
 from .checkpoint import (
@@ -202,10 +202,7 @@ class Training:
         return [*groups, {"params": digital, "speed": 1.0}]
 
     def _prepare(self, updater: Updater, array: CimArray) -> Prepared:
-        writing = self.recipe.writing
-        # blind pulses cannot write cells of unknown state
-        plan = writing if isinstance(writing, RampPlan) else WriteVerify()
-        writer = Writer(array, plan, "ideal", self.recipe.averages)
+        writer = Writer(array, self.recipe.placing, "ideal", self.recipe.averages)
         return Prepared(updater.size, updater.initialise(writer))
 
     def _epoch(self) -> Iterator[Event]:

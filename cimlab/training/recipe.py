@@ -38,7 +38,7 @@ class Recipe(Plan):
         "rounded to the cells' levels in forward passes",
     )
     policy: Literal[
-        "threshold", "nandakumar", "hic", "stellar", "madam", "neurram", "pim-qat", "pcm"
+        "threshold", "nandakumar", "hic", "stellar", "madam", "neurram", "pim-qat", "pcm", "late"
     ] = Field(
         default="threshold",
         description="what turns gradients into pulses: the paper's threshold, or a neighbour's "
@@ -157,6 +157,12 @@ class Recipe(Plan):
                 return Ispp(**Ispp.precise().model_dump() | accepted)
             case "blind":
                 return Blind()
+
+    @property
+    def placing(self) -> RampPlan:
+        """How the first weights are written: blind pulses need cells of known states."""
+        plan = self.writing
+        return plan if isinstance(plan, RampPlan) else WriteVerify()
 
     def lr_at(self, step: int, losses: Sequence[float] = ()) -> float:
         """Learning rate of a step, counted from 0, after epochs of these mean losses."""

@@ -172,11 +172,15 @@ class Updater(ABC):
         current[order] = self._writer.read(cells.ravel()[order], averages)
         return current.reshape(cells.shape)
 
-    def _adopt(self, where: NDArray[np.bool_] | Addresses) -> None:
-        """Weights (m,) are what is believed of their cells, and nothing is wanted of them."""
+    def _adopt(self, where: NDArray[np.bool_] | Addresses, keep: bool = False) -> None:
+        """Weights (m,) are what is believed of their cells.
+
+        Nothing more is wanted of them, or with keep what was wanted before.
+        """
         plus, minus = self.believed[:, where]
+        wanted = self._master[where] + self.accumulated[where]
         self._master[where] = (plus - minus) * self._scale[where]
-        self.accumulated[where] = 0.0
+        self.accumulated[where] = wanted - self._master[where] if keep else 0.0
         self._weights[where] = self._master[where]
 
     def reread(

@@ -11,7 +11,7 @@ from cimlab.core.array import Addresses, CimArray, Floats, Mask
 from cimlab.protocols import Blind, RampPlan, blind, program
 
 STUCK = 0.8e-6
-"""A by which a cell misses its target after verified pulses, to be called stuck: a 2-bit step."""
+"""A 2-bit step of the paper's window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,14 @@ class Writer:
         plan: Verified ramps, or blind trains of pulses.
         master: Believe what was wanted ("ideal"), or read the cells again ("readback").
         averages: Conversions averaged in such a read.
+        stuck: A by which a cell misses its target after verified pulses, to be called stuck.
     """
 
     array: CimArray
     plan: RampPlan | Blind
     master: Literal["ideal", "readback"]
     averages: int
+    stuck: float = STUCK
 
     def write(self, cells: Addresses, believed: Floats, target: Floats) -> Written:
         """Bring cells (n,), in any order, from their believed to their target currents (n,) A."""
@@ -59,7 +61,7 @@ class Writer:
         else:
             result = program(self.array, self.plan, where, wanted)
             pulses = int(result.pulses.sum())
-            missed = ~result.converged & (np.abs(result.current - wanted) > STUCK)
+            missed = ~result.converged & (np.abs(result.current - wanted) > self.stuck)
             stuck[order] = missed
             current[order] = np.where(missed, result.current, wanted)
         if self.master == "readback":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cimlab.training.updater import MixedPrecision, Updater
 
 from .hic import HybridCells
+from .late import LateCells
 from .madam import LogarithmicWeights
 from .nandakumar import BlindPulses
 from .neurram import NoiseTrained
@@ -21,5 +22,6 @@ POLICIES: dict[str, type[Updater]] = {
     "neurram": NoiseTrained,
     "pim-qat": PartialSumTrained,
     "pcm": PhaseChangePairs,
+    "late": LateCells,
 }
 """`MixedPrecision` is the paper's; `Recipe.mode` "naive" is that with a threshold of zero."""

@@ -99,7 +99,8 @@ class LogarithmicWeights(Updater):
     def _octaves(self, weights: Floats) -> NDArray[np.float64]:
         """Exponents of weights (n,), 0 at the largest that fits."""
         share = np.maximum(np.abs(weights) / self._limit, 2.0**-OCTAVES)
-        return np.log2(share)
+        octaves: NDArray[np.float64] = np.log2(share)
+        return octaves
 
     def _rates(self) -> Floats:
         """The recipe's rate now, of each weight, in octaves."""

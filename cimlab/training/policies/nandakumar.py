@@ -1,9 +1,9 @@
 """Mixed precision with computational memory (Nandakumar et al., Front. Neurosci. 2020).
 
-Updates are accumulated in high precision (chi). Where its magnitude has reached epsilon, the nominal
-change of one pulse, trunc(chi / epsilon) pulses are applied blind: nobody reads the cell, and the
-remainder stays in chi. Forward and backward products are both the array's, so the host needs no
-copy of the weights.
+Updates are accumulated in high precision (chi). Where its magnitude has reached epsilon, the
+nominal change of one pulse, trunc(chi / epsilon) pulses are applied blind: nobody reads the cell,
+and the remainder stays in chi. Forward and backward products are both the array's, so the host
+needs no copy of the weights.
 
 Differences: the bulk RRAM moves both ways, so a pulse is a SET or a RESET of the pair's cell that
 leaves the smaller currents, by dead reckoning from the nominal steps; with phase-change pairs

@@ -19,7 +19,7 @@ import numpy as np
 
 from cimlab.core.array import Addresses
 from cimlab.protocols import Blind, WriteVerify
-from cimlab.training.accumulate import accumulate, settle
+from cimlab.training.accumulate import accumulate
 from cimlab.training.updater import Update, Updater
 
 from .nandakumar import BLIND
@@ -72,17 +72,16 @@ class PhaseChangePairs(Updater):
         written = self._writer.write(cells, believed, target)
         self.believed[side, where], self.target[side, where] = written.current, target
         self.writes[side, where] += 1
-        state = (self._scale, True, self._master, self.accumulated, self._weights)
-        settle(where, self.believed, *state)
+        self._adopt(where, keep=True)
         update = Update(found, found, written.pulses)
         full = where[written.current > self._window.high]
         return update + self._refresh(full) if full.size else update
 
     def _refresh(self, full: Addresses) -> Update:
-        """Write the difference of pairs anew, from the low end; accumulators stay."""
+        """Write the difference of pairs anew, from the low end; accumulators learn what is off."""
         plus, minus = self.read(where=full)
+        wanted = self._master[full] + self.accumulated[full]
         self._weights[full] = (plus - minus) * self._scale[full]
-        kept = self.accumulated[full]
         update = self.place(full, self._verified)
-        self.accumulated[full] = kept
+        self.accumulated[full] = wanted - self._master[full]
         return update

@@ -63,4 +63,5 @@ class PartialSumTrained(Deployed):
 
 def _rounded(sums: Tensor) -> Tensor:
     step = sums.abs().max().clamp(min=1e-30) / (2 ** (BITS - 1) - 1)
-    return torch.round(sums / step) * step
+    rounded: Tensor = torch.round(sums / step) * step
+    return rounded
