@@ -178,7 +178,9 @@ class _Cells:
         seen = np.log(before / after)
         blur = self._sigma * np.sqrt(1 / before**2 + 1 / after**2)
         ratio = np.maximum(seen / expected, np.exp(-GAIN_MOST))
-        noise = law.scatter[up] ** 2 / self._count + (blur / np.maximum(seen, expected)) ** 2
+        # what varies from pulse to pulse does not shrink with a cell that answers little
+        scatter = law.scatter[up] * np.exp(-np.minimum(gain, 0.0))
+        noise = scatter**2 / self._count + (blur / np.maximum(seen, expected)) ** 2
         weight = variance / np.maximum(variance + noise, 1e-12)
         gain = np.clip(gain + weight * np.log(ratio), -GAIN_MOST, GAIN_MOST)
         known = np.isfinite(gain)

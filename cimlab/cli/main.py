@@ -28,6 +28,7 @@ from . import (
     doctor,
     fit,
     gui,
+    programming,
     report,
     runs,
     runs_compare,
@@ -108,6 +109,7 @@ _group(
 app.command("study")(study.study)
 app.command("transfer")(transfer.transfer)
 app.command("program")(chip.program)
+app.command("compare-programming")(programming.compare_programming)
 app.add_typer(
     typer.Typer(
         cls=sweep.Sweeps, callback=lambda: None, no_args_is_help=True, rich_markup_mode=None

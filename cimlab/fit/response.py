@@ -16,6 +16,8 @@ from cimlab.mock_hw.devices import DeviceModel
 from cimlab.protocols.predicted import Response, Side
 
 CELLS = 2000
+NOTHING = 1e-3
+"""Amplitude that moves no cell, V."""
 STEP = 0.05
 """Between two amplitudes that are asked about, V."""
 MARGIN = 0.25
@@ -58,6 +60,8 @@ class _Asked:
         window = model.g_max - model.g_min
         share = np.random.default_rng(seed + 1).uniform(0.1, 0.8, CELLS)
         self.g = (model.g_min + share * window).astype(np.float32)
+        # a pulse that moves nothing but what lies beyond a cell's own bounds
+        self.g = self.pulse(NOTHING).astype(np.float32)
 
     def _draws(self, k: int) -> Generator:
         return Generator(np.random.default_rng((self._seed, k)), CELLS)
