@@ -20,7 +20,6 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
-    Mask,
     PairProduct,
     PairSum,
     Product,
@@ -28,6 +27,7 @@ from cimlab.core.array import (
     Window,
 )
 from cimlab.core.errors import CapabilityError, LimitError
+from cimlab.core.pairs import Part
 from cimlab.mock_hw import converters as front_end
 from cimlab.mock_hw.devices.base import Cells, DeviceModel, rest
 from cimlab.mock_hw.devices.brram import BulkRram
@@ -233,17 +233,12 @@ class SimulatedHal:
     def convert_pairs(
         self,
         codes: Codes8,
-        window: Window,
+        parts: Sequence[Part],
         unfold: Unfold | None,
-        weights: NDArray[np.float32],
-        wanted: Mask,
     ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """See PairHal."""
-        targets = np.where(wanted, np.cumsum(wanted).reshape(wanted.shape) - 1, -1)
-        scales = np.ones(len(weights), np.float32)
-        constant = np.zeros(np.count_nonzero(wanted), np.float32)
-        part = PairSum(window, weights, scales, targets, constant)
-        out, clipped = self._multiplier.pair_sums(codes, 1.0, [part], unfold, self._ones)
+        sums = [_apart(part) for part in parts]
+        out, clipped = self._multiplier.pair_sums(codes, 1.0, sums, unfold, self._ones)
         return out.reshape(*out.shape[:2], -1).astype(np.int16), clipped
 
     def vmm(self, v: Floats, window: Window, unfold: Unfold | None, transposed: bool) -> Product:
@@ -370,3 +365,11 @@ class SimulatedHal:
 
     def ground(self) -> None:
         """Lines are driven only within a verb; nothing is left at a voltage."""
+
+
+def _apart(part: Part) -> PairSum:
+    """A sum that adds nothing up: every wanted pair of every tile is an output of its own."""
+    targets = np.where(part.wanted, np.cumsum(part.wanted).reshape(part.wanted.shape) - 1, -1)
+    scales = np.ones(len(targets), np.float32)
+    constant = np.zeros(np.count_nonzero(part.wanted), np.float32)
+    return PairSum(part.window, part.weights, scales, targets, constant)

@@ -20,7 +20,6 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
-    Mask,
     PairProduct,
     PairSum,
     Product,
@@ -28,6 +27,7 @@ from cimlab.core.array import (
     Window,
 )
 from cimlab.core.errors import BoardError, CapabilityError, ConfigError, LimitError
+from cimlab.core.pairs import Part
 from cimlab.wire import scaling
 from cimlab.wire.status import Status
 from cimlab.wire.verbs import AVERAGES_MAX
@@ -104,21 +104,17 @@ class CountingHal:
     def convert_pairs(
         self,
         codes: Codes8,
-        window: Window,
+        parts: Sequence[Part],
         unfold: Unfold | None,
-        weights: NDArray[np.float32],
-        wanted: Mask,
     ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """See PairHal; works with any hardware."""
         self._check_inputs(codes)
         if isinstance(self._hal, PairHal):
-            return self._hal.convert_pairs(codes, window, unfold, weights, wanted)
+            return self._hal.convert_pairs(codes, parts, unfold)
         return scaling.pairs_by_columns(
             codes,
-            window,
+            parts,
             unfold,
-            weights,
-            wanted,
             self._info.adc_bits,
             lambda codes, window, unfold: self._hal.convert(codes, window, unfold, False),
         )

@@ -20,13 +20,13 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
-    Mask,
     PairProduct,
     PairSum,
     Product,
     Unfold,
     Window,
 )
+from cimlab.core.pairs import Part
 
 Codes8 = NDArray[np.uint8]
 
@@ -146,20 +146,19 @@ class PairHal(BoardHal, Protocol):
     def convert_pairs(
         self,
         codes: Codes8,
-        window: Window,
+        parts: Sequence[Part],
         unfold: Unfold | None,
-        weights: NDArray[np.float32],
-        wanted: Mask,
     ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Multiply, and give for each pair of columns one number, in ADC codes.
 
-        codes: (vectors, inputs), cut over the window's tiles, or with unfold a feature map.
-        weights: (tiles, columns), 16 significant bits. wanted: (tiles, pairs).
+        codes: (vectors, inputs), cut over each window's tiles, or with unfold a feature map. The
+        parts' weights have 16 significant bits.
 
         Returns:
             Columns 2 j and 2 j + 1, each times its weight, added and rounded (half to even), but
-            within -2^adc_bits .. 2^adc_bits - 1: (images, wanted pairs tile after tile, positions),
-            plain vectors having one position; and how many conversions clipped, (tiles,).
+            within -2^adc_bits .. 2^adc_bits - 1: (images, wanted pairs, positions), window after
+            window and tile after tile, plain vectors having one position; and how many conversions
+            clipped, (tiles of all windows,).
         """
         ...
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cimlab.core.array import Addresses, CimArray, Floats, JobResult, Limits
 from cimlab.core.errors import BoardError, CapabilityError, ConfigError, LimitError, LinkProtocol
+from cimlab.core.pairs import Part
 from cimlab.wire import messages, products, scaling, verbs
 from cimlab.wire.board_session import BoardSession, Outbox
 from cimlab.wire.fields import Reader
@@ -241,12 +242,12 @@ class BoardService:
         return [self._hal.convert(codes, vmm.window, vmm.unfold, vmm.transposed)]
 
     def _pairs(self, p: products.Pairs) -> list[Buffer]:
-        w = p.window
-        check_vmm(p.codes.shape, w, p.unfold, False, self._hal.info)
-        self._fits(products.pairs_length(math.prod(p.answer_shape), len(w.tiles)))
-        weights = self._weights[list(w.tiles), slice(*w.cols)]
-        codes = p.codes.copy()
-        return products.pack_pairs(*self._hal.convert_pairs(codes, w, p.unfold, weights, p.wanted))
+        info, parts = self._hal.info, []
+        for w, wanted in zip(p.windows, p.wanted, strict=True):
+            check_vmm(p.codes.shape, w, p.unfold, False, info)
+            parts.append(Part(w, self._weights[list(w.tiles), slice(*w.cols)], wanted))
+        self._fits(products.pairs_length(math.prod(p.answer_shape), p.tiles))
+        return products.pack_pairs(*self._hal.convert_pairs(p.codes.copy(), parts, p.unfold))
 
     def _counters(self, payload: memoryview) -> list[Buffer]:
         reader = Reader(payload)

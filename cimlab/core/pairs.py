@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,15 +15,35 @@ if TYPE_CHECKING:
 
 Numbers: TypeAlias = NDArray[Any]
 Pairs: TypeAlias = tuple[Numbers, NDArray[np.int64]]
-"""Wanted pairs of a window, tile after tile, (images, pairs, positions), plain vectors at one
-position each; and how many of their conversions clipped, (tiles,)."""
+"""Wanted pairs of one or more windows, window after window and tile after tile, (images, pairs,
+positions), plain vectors at one position each; and how many conversions clipped, (tiles,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a window is weighed.
+
+    Attributes:
+        window: Whole pairs of columns of its tiles.
+        weights: Of the columns, (tiles, columns) float32.
+        wanted: Pairs that are, (tiles, pairs).
+    """
+
+    window: Window
+    weights: NDArray[np.float32]
+    wanted: NDArray[np.bool_]
+
+
+def parts_of(sums: Sequence[PairSum]) -> list[Part]:
+    """What of each window is weighed."""
+    return [Part(part.window, part.weights, part.targets >= 0) for part in sums]
 
 
 def added(
     shape: tuple[int, ...],
     sums: Sequence[PairSum],
     unfold: Unfold | None,
-    pairs_of: Callable[[PairSum], Pairs],
+    pairs: Pairs,
     units: Sequence[Numbers],
 ) -> PairProduct:
     """Add each window's pairs over its tiles, and put the windows side by side.
@@ -31,21 +52,19 @@ def added(
         shape: Of the inputs.
         sums: What is wanted.
         unfold: How maps are cut, or None.
-        pairs_of: Measures the pairs of one window.
+        pairs: Of all windows.
         units: For each of sums, output units a unit of its pairs, (tiles,) float32.
     """
     from .array import PairProduct
 
+    found, clipped = pairs
     size = () if unfold is None else unfold.output(*shape[2:])
     outputs = sum(part.constant.size for part in sums)
     out = np.empty((shape[0], outputs, int(np.prod(size))), np.float32)
-    first, clipped = 0, []
+    first = start = 0
     for part, unit in zip(sums, units, strict=True):
-        found, clips = pairs_of(part)
-        clipped.append(clips)
         total = out[:, first : first + part.constant.size]
         total[:] = part.constant[:, None]
-        start = 0
         for k, targets in enumerate(part.targets):
             to = targets[targets >= 0]
             own = found[:, start : start + to.size]
@@ -55,31 +74,31 @@ def added(
                 total[:, to] += own * unit[k]
             start += to.size
         first += part.constant.size
-    return PairProduct(out.reshape(shape[0], outputs, *size), np.concatenate(clipped))
-
-
-def wanted(part: PairSum) -> NDArray[np.bool_]:
-    """Which pairs of a window are asked for, (tiles, pairs)."""
-    return part.targets >= 0
+    return PairProduct(out.reshape(shape[0], outputs, *size), clipped)
 
 
 def weighed(
-    outputs: Numbers, marks: NDArray[np.bool_], weights: Numbers, wanted: NDArray[np.bool_], n: int
+    parts: Sequence[Part],
+    n: int,
+    columns: Callable[[Window], tuple[Numbers, NDArray[np.bool_]]],
 ) -> Pairs:
-    """Wanted pairs from the outputs of every column, for n images.
+    """Wanted pairs from the outputs of every column, for n images or plain vectors.
 
     Args:
-        outputs: (tiles, n * positions, columns).
-        marks: Where they clipped, same shape.
-        weights: (tiles, columns) float32.
-        wanted: (tiles, pairs).
-        n: Number of images, or of plain vectors.
+        parts: What is wanted.
+        n: Number of images.
+        columns: Outputs of a window's columns, (tiles, n * positions, columns), and where they
+            clipped.
     """
     found, clipped = [], []
-    for values, clips, weight, used in zip(outputs, marks, weights, wanted, strict=True):
-        plus = 2 * np.flatnonzero(used)
-        found.append(values[:, plus] * weight[plus] + values[:, plus + 1] * weight[plus + 1])
-        clipped.append(clips[:, plus].sum() + clips[:, plus + 1].sum())
+    for part in parts:
+        outputs, marks = columns(part.window)
+        for values, clips, weight, used in zip(
+            outputs, marks, part.weights, part.wanted, strict=True
+        ):
+            plus = 2 * np.flatnonzero(used)
+            found.append(values[:, plus] * weight[plus] + values[:, plus + 1] * weight[plus + 1])
+            clipped.append(clips[:, plus].sum() + clips[:, plus + 1].sum())
     sums = np.concatenate(found, 1)
     sums = sums.reshape(n, len(sums) // max(n, 1), sums.shape[1]).transpose(0, 2, 1)
     return sums, np.array(clipped, np.int64)
@@ -93,16 +112,16 @@ def pairs_of_columns(
     cut = unfold is None or "unfold" not in array.spec.capabilities
     vectors = v if unfold is None else unfolded(v, unfold) if cut else v
 
-    def pairs_of(part: PairSum) -> Pairs:
+    def columns(window: Window) -> tuple[Numbers, NDArray[np.bool_]]:
         if cut:
-            product = array.vmm(row_parts(vectors, part.window), part.window)
+            product = array.vmm(row_parts(vectors, window), window)
         else:
             assert unfold is not None  # noqa: S101 - else it would be cut
-            product = array.vmm_unfolded(v, unfold, part.window)
-        current, saturated = product.current, product.saturated
-        return weighed(current, saturated, part.weights, wanted(part), len(x))
+            product = array.vmm_unfolded(v, unfold, window)
+        return product.current, product.saturated
 
-    return added(x.shape, sums, unfold, pairs_of, [part.scales for part in sums])
+    found = weighed(parts_of(sums), len(x), columns)
+    return added(x.shape, sums, unfold, found, [part.scales for part in sums])
 
 
 def unfolded(maps: Numbers, unfold: Unfold) -> Numbers:

@@ -26,6 +26,8 @@ FRAME_BYTES = 40
 """Of a request or an answer: header, checksum, delimiter, and the fixed fields of a VMM."""
 STUFFING = 1 + 1 / 254
 """Bytes on the line for a byte in a frame (COBS)."""
+PAIR_BYTES = 9 / 8
+"""Of a pair's difference (docs/wire.md 3.10)."""
 WRITE_OUT, WRITE_IN = 8, 12
 """Bytes to and from the board for a cell that an on-board job writes: address, target; result."""
 
@@ -158,13 +160,12 @@ class Cost:
 
     def bytes_out(self, batch: int) -> float:
         """To the board for a batch: each input map once, one byte a number."""
-        each = [layer.inputs * batch * layer.cut.column_parts for layer in self.layers]
-        return _framed(each, sum(layer.cut.column_parts for layer in self.layers))
+        return _framed([layer.inputs * batch for layer in self.layers], len(self.layers))
 
     def bytes_in(self, batch: int) -> float:
-        """From the board for a batch: each conversion once, one byte."""
-        each = [layer.vectors * layer.columns * batch for layer in self.layers]
-        return _framed(each, sum(layer.cut.column_parts for layer in self.layers))
+        """From the board for a batch: each pair of columns once, nine bits."""
+        each = [layer.vectors * layer.columns / 2 * PAIR_BYTES * batch for layer in self.layers]
+        return _framed(each, len(self.layers))
 
 
 @dataclass(frozen=True, slots=True)

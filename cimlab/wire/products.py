@@ -20,6 +20,7 @@ from .fields import Reader, bitmap, pack
 from .frames import Buffer
 
 _WINDOW = struct.Struct("<HHHHH")
+_U8 = struct.Struct("<B")
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
 _MAP = struct.Struct("<HHHBBBBBBBB")
@@ -89,14 +90,14 @@ class Pairs:
     """Multiply, and answer with one number a pair of columns.
 
     Attributes:
-        window: Where: whole pairs of columns.
-        wanted: Pairs that are, (tiles, pairs).
+        windows: Where: whole pairs of columns.
+        wanted: For each window, the pairs that are, (tiles, pairs).
         codes: (vectors, inputs), or (images, channels, height, width).
         unfold: How maps are cut.
     """
 
-    window: Window
-    wanted: Mask
+    windows: tuple[Window, ...]
+    wanted: tuple[Mask, ...]
     codes: NDArray[np.uint8]
     unfold: Unfold | None = None
 
@@ -109,35 +110,48 @@ class Pairs:
     def answer_shape(self) -> tuple[int, int, int]:
         """(images, wanted pairs, positions) of the answer."""
         positions = 1 if self.unfold is None else _positions(self.codes.shape, self.unfold)
-        return len(self.codes), int(np.count_nonzero(self.wanted)), positions
+        return len(self.codes), sum(int(np.count_nonzero(w)) for w in self.wanted), positions
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of all windows together."""
+        return sum(len(window.tiles) for window in self.windows)
 
     def pack(self) -> list[Buffer]:
         """The payload."""
-        shape, head = self.codes.shape, _window(self.window)
+        shape = self.codes.shape
+        head: list[Buffer] = [pack(_U8, len(self.windows))]
+        for window, wanted in zip(self.windows, self.wanted, strict=True):
+            head += [*_window(window), bitmap(wanted)]
         if self.unfold is None:
             head += [pack(_U32, shape[0]), pack(_U16, shape[1])]
         else:
             head += _map(shape, self.unfold)
-        return [*head, bitmap(self.wanted), np.ascontiguousarray(self.codes)]
+        return [*head, np.ascontiguousarray(self.codes)]
 
     @classmethod
     def unpack(cls, payload: memoryview, flags: int) -> Pairs:
         """From a payload; the codes are a read-only view of it."""
-        reader = Reader(payload)
-        window, unfold = _read_window(reader), None
-        if window.cols[0] % 2 or window.cols[1] % 2:
-            raise LinkProtocol("columns that are not whole pairs")
+        reader, windows, wanted, unfold = Reader(payload), [], [], None
+        (n,) = reader.unpack(_U8)
+        for _ in range(n):
+            window = _read_window(reader)
+            if window.cols[0] % 2 or window.cols[1] % 2:
+                raise LinkProtocol("columns that are not whole pairs")
+            shape: tuple[int, ...] = (len(window.tiles), window.n_cols // 2)
+            windows.append(window)
+            wanted.append(reader.bitmap(math.prod(shape)).reshape(shape))
+        if not windows:
+            raise LinkProtocol("pairs of no window")
         (batch,) = reader.unpack(_U32)
         if flags & UNFOLD:
             size, unfold = _read_map(reader)
-            shape: tuple[int, ...] = (batch, *size)
+            shape = (batch, *size)
         else:
             shape = (batch, *reader.unpack(_U16))
-        tiles, columns = len(window.tiles), window.n_cols // 2
-        wanted = reader.bitmap(tiles * columns).reshape(tiles, columns)
         codes = reader.array(np.uint8, math.prod(shape)).reshape(shape)
         reader.end()
-        return cls(window, wanted, codes, unfold)
+        return cls(tuple(windows), tuple(wanted), codes, unfold)
 
 
 def pack_pairs(numbers: NDArray[np.int16], clipped: NDArray[np.int64]) -> list[Buffer]:

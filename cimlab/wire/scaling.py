@@ -8,6 +8,7 @@ is written apart, in the mock's front end, and hand-computed values anchor both
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -32,7 +33,7 @@ PULSE_CODE_MAX = 255
 GATE_CODE_MAX = 1023
 """The gate DAC has 10 bit (PAPER 1)."""
 ConvertPairs: TypeAlias = Callable[
-    [NDArray[np.uint8], Window, Unfold | None, NDArray[np.float32], Mask],
+    [NDArray[np.uint8], Sequence[pairs.Part], Unfold | None],
     tuple[NDArray[np.int16], NDArray[np.int64]],
 ]
 """As `board.hal.PairHal.convert_pairs`."""
@@ -131,10 +132,8 @@ def sixteen_bits(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def pairs_by_columns(
     codes: NDArray[np.uint8],
-    window: Window,
+    parts: Sequence[pairs.Part],
     unfold: Unfold | None,
-    weights: NDArray[np.float32],
-    wanted: Mask,
     bits: int,
     convert: Callable[[NDArray[np.uint8], Window, Unfold | None], NDArray[np.uint8]],
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
@@ -142,18 +141,19 @@ def pairs_by_columns(
 
     Args:
         codes: Of the inputs, (vectors, inputs) or a map.
-        window: Where.
+        parts: What is wanted.
         unfold: How the map is cut, or None.
-        weights: Of the columns, (tiles, columns), 16 significant bits.
-        wanted: Pairs that are, (tiles, pairs).
         bits: Of the ADC.
         convert: Codes of every column (tiles, vectors, columns), from those of the inputs (tiles,
             vectors, rows), or of a map.
     """
-    inputs = codes if unfold else pairs.row_parts(codes, window)
-    out = convert(inputs, window, unfold)
     top = (1 << bits) - 1
-    sums, clipped = pairs.weighed(out, out == top, weights, wanted, len(codes))
+
+    def columns(window: Window) -> tuple[NDArray[np.uint8], Mask]:
+        out = convert(codes if unfold else pairs.row_parts(codes, window), window, unfold)
+        return out, out == top
+
+    sums, clipped = pairs.weighed(parts, len(codes), columns)
     return np.rint(sums).clip(-1 - top, top).astype(np.int16), clipped
 
 
@@ -170,15 +170,11 @@ def pair_product(
     codes, cut = drive_codes(x, volts, settings.v_read, spec.dac_bits), unfold
     if unfold is not None and "unfold" not in spec.capabilities:
         codes, cut = pairs.unfolded(codes, unfold), None
-
-    def pairs_of(part: PairSum) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-        weights, wanted = sixteen_bits(part.weights), pairs.wanted(part)
-        found, clipped = convert_pairs(codes, part.window, cut, weights, wanted)
-        if cut is not unfold:  # vectors instead of images with positions
-            by_image = found.reshape(len(x), len(found) // max(len(x), 1), found.shape[1])
-            found = by_image.transpose(0, 2, 1)
-        return found, clipped
-
+    parts = [replace(p, weights=sixteen_bits(p.weights)) for p in pairs.parts_of(sums)]
+    found, clipped = convert_pairs(codes, parts, cut)
+    if cut is not unfold:  # vectors instead of images with positions
+        by_image = found.reshape(len(x), len(found) // max(len(x), 1), found.shape[1])
+        found = by_image.transpose(0, 2, 1)
     lsb = np.asarray(settings.i_vmm) / ((1 << spec.adc_bits) - 1)
     units = [sixteen_bits((p.scales * lsb[list(p.window.tiles)]).astype(np.float32)) for p in sums]
-    return pairs.added(x.shape, sums, unfold, pairs_of, units)
+    return pairs.added(x.shape, sums, unfold, (found, clipped), units)

@@ -16,7 +16,6 @@ from cimlab.core.array import (
     Floats,
     JobResult,
     Limits,
-    Mask,
     PairProduct,
     PairSum,
     Product,
@@ -26,6 +25,7 @@ from cimlab.core.array import (
 )
 from cimlab.core.clock import Clock, RestingClock
 from cimlab.core.errors import ConfigError
+from cimlab.core.pairs import Part
 from cimlab.core.stream import Stream
 from cimlab.drivers.soc.link import BoardLink, Request
 from cimlab.wire import products, scaling, verbs
@@ -291,42 +291,47 @@ class SocArray(ArrayBase):
         return out
 
     def _convert_pairs(
-        self,
-        codes: NDArray[np.uint8],
-        window: Window,
-        unfold: Unfold | None,
-        weights: NDArray[np.float32],
-        wanted: Mask,
+        self, codes: NDArray[np.uint8], parts: Sequence[Part], unfold: Unfold | None
     ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """See `board.hal.PairHal`; boards that cannot subtract send every column."""
         if "pairs" not in self._spec.capabilities:
-            bits, convert = self._spec.adc_bits, self._convert
-            return scaling.pairs_by_columns(codes, window, unfold, weights, wanted, bits, convert)
-        self._weigh(window, weights)
-        shape = products.Pairs(window, wanted, codes, unfold).answer_shape
-        tiles, out = len(window.tiles), np.empty(shape, np.int16)
-        clipped = np.zeros(tiles, np.int64)
-        parts = list(self._batches(len(codes), codes.size, products.pairs_length(out.size, tiles)))
+            bits = self._spec.adc_bits
+            return scaling.pairs_by_columns(codes, parts, unfold, bits, self._convert)
+        if not self._weigh(parts):  # one after the other
+            found = [self._convert_pairs(codes, [part], unfold) for part in parts]
+            return np.concatenate([f[0] for f in found], 1), np.concatenate([f[1] for f in found])
+        windows, wanted = tuple(p.window for p in parts), tuple(p.wanted for p in parts)
+        whole = products.Pairs(windows, wanted, codes, unfold)
+        shape, tiles = whole.answer_shape, whole.tiles
+        out, clipped = np.empty(shape, np.int16), np.zeros(tiles, np.int64)
+        spans = list(self._batches(len(codes), codes.size, products.pairs_length(out.size, tiles)))
 
         def requests() -> Iterator[Request]:
-            for part in parts:
-                pairs = products.Pairs(window, wanted, codes[part], unfold)
+            for span in spans:
+                pairs = products.Pairs(windows, wanted, codes[span], unfold)
                 yield Request(Verb.PAIRS, pairs.pack(), pairs.flags)
 
-        for part, answer in zip(parts, self._link.exchange(requests()), strict=True):
-            size = (part.stop - part.start, *shape[1:])
-            out[part], clips = products.unpack_pairs(answer, size, tiles)
+        for span, answer in zip(spans, self._link.exchange(requests()), strict=True):
+            size = (span.stop - span.start, *shape[1:])
+            out[span], clips = products.unpack_pairs(answer, size, tiles)
             clipped += clips
         return out, clipped
 
-    def _weigh(self, window: Window, weights: NDArray[np.float32]) -> None:
-        """Tell the board the columns' weights, if it has others."""
-        tiles, columns = list(window.tiles), slice(*window.cols)
-        if not np.array_equal(self._weights[tiles, columns], weights):
-            new = self._weights.copy()
-            new[tiles, columns] = weights
+    def _weigh(self, parts: Sequence[Part]) -> bool:
+        """Tell the board the columns' weights, if it has others; no if a column has two."""
+        new = self._weights.copy()
+        places = [(list(p.window.tiles), slice(*p.window.cols)) for p in parts]
+        for place, part in zip(places, parts, strict=True):
+            new[place] = part.weights
+        if len(parts) > 1 and any(
+            not np.array_equal(new[place], part.weights)
+            for place, part in zip(places, parts, strict=True)
+        ):
+            return False
+        if not np.array_equal(new, self._weights):
             self._link.ask(Request(Verb.WEIGHTS, products.pack_weights(new)))
             self._weights = new
+        return True
 
     def _batches(self, batch: int, bytes_out: int, bytes_in: int) -> Iterator[slice]:
         """Cut a batch so that each part's request and answer fit a frame, and overlap in time."""

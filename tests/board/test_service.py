@@ -286,7 +286,8 @@ ONES = np.ones(3, np.float32)
 def pairs(inputs: int = 4, cols: tuple[int, int] = (0, 2)) -> tuple[list[Buffer], int]:
     """One vector on two rows of both tiles."""
     wanted = np.ones((2, 1), np.bool_)
-    return Pairs(Window((0, 1), (0, 2), cols), wanted, np.zeros((1, inputs), np.uint8)).pack(), 0
+    window = Window((0, 1), (0, 2), cols)
+    return Pairs((window,), (wanted,), np.zeros((1, inputs), np.uint8)).pack(), 0
 
 
 REFUSED: list[tuple[int, tuple[list[Buffer], int], Status]] = [
@@ -338,6 +339,7 @@ REFUSED: list[tuple[int, tuple[list[Buffer], int], Status]] = [
     (Verb.PAIRS, pairs(inputs=5), Status.ADDRESS),  # more than fit
     (Verb.PAIRS, pairs(inputs=2), Status.ADDRESS),  # nothing for the second tile
     (Verb.PAIRS, (pairs()[0], 2), Status.VERB),
+    (Verb.PAIRS, ([bytes(7)], 0), Status.MALFORMED),  # no window
     (Verb.PAIRS, ([*pairs()[0], b"x"], 0), Status.MALFORMED),
     (Verb.WEIGHTS, ([bytes(4 * (TILES * COLS - 1))], 0), Status.MALFORMED),
     (Verb.WEIGHTS, (pack_weights(np.full(TILES * COLS, np.nan, np.float32)), 0), Status.LIMIT),

@@ -50,8 +50,9 @@ def scenario(array: CimArray) -> list[NDArray[np.generic]]:
     found.append(array.vmm_transposed(v[:, :, : array.spec.cols].copy()).current)
     for part, inputs, unfold in pair_sums(rng):
         signed = rng.normal(size=inputs).astype(np.float32)
-        for volts in (0.05, -0.02):
-            sums = array.vmm_pairs(signed, volts, [part, part], unfold)
+        other = dataclasses.replace(part, weights=-part.weights)
+        for volts, second in ((0.05, part), (-0.02, part), (0.05, other)):
+            sums = array.vmm_pairs(signed, volts, [part, second], unfold)
             found += [sums.values, sums.clipped]
     found += [array.read(0.1, cells, averages=7).current, array.counters()]
     return found

@@ -55,11 +55,11 @@ def test_copies_of_a_small_layer_share_a_tile() -> None:
 def test_bytes_of_a_step_by_hand() -> None:
     found = cost(LeNet(torch.Generator()), (1, 28, 28), tile(64, 64))
     maps = 64 * (28 * 28 + 4 * 12 * 12 + 192)
-    conversions = 64 * (24 * 24 * 8 + 8 * 8 * 2 * 24 + 3 * 20)
+    pairs = 64 * (24 * 24 * 4 + 8 * 8 * 2 * 12 + 3 * 10) * 9 / 8
     assert maps <= found.bytes_out(64) <= 1.01 * maps
-    assert conversions <= found.bytes_in(64) <= 1.01 * conversions
+    assert pairs <= found.bytes_in(64) <= 1.01 * pairs
     step = step_cost(found, 64, 300e3, writes=10.0, pulses_each=6.0)
-    assert step.link_seconds == pytest.approx((maps + conversions) / 300e3, rel=0.01)
+    assert step.link_seconds == pytest.approx((maps + pairs) / 300e3, rel=0.01)
     assert step.chip_seconds == pytest.approx(64 * 641 * 0.72e-6)
     assert step.pulses == 60
 

@@ -206,7 +206,7 @@ def _pulse(reader: Reader, size: int) -> Fields:
 
 
 def _vmm(reader: Reader, flags: int) -> Fields:
-    fields = _window(reader)
+    fields = _window(reader) | {"batch": reader.number("I")}
     if flags & 1:
         n = _map(reader, fields)
     else:
@@ -216,21 +216,26 @@ def _vmm(reader: Reader, flags: int) -> Fields:
 
 
 def _pairs(reader: Reader, flags: int) -> Fields:
-    fields = _window(reader)
+    fields: Fields = {"rows": [], "cols": [], "tiles": [], "wanted": []}
+    for _ in range(reader.number("B")):
+        window = _window(reader)
+        columns = window["cols"][1] - window["cols"][0]
+        window["wanted"] = reader.bitmap(len(window["tiles"]) * columns // 2)
+        for name, value in window.items():
+            fields[name].append(value)
+    fields["batch"] = reader.number("I")
     if flags & 1:
         n = _map(reader, fields)
     else:
         fields["inputs"] = reader.number("H")
         n = fields["batch"] * fields["inputs"]
-    columns = fields["cols"][1] - fields["cols"][0]
-    fields["wanted"] = reader.bitmap(len(fields["tiles"]) * columns // 2)
     return fields | {"codes": reader.numbers("B", n)}
 
 
 def _window(reader: Reader) -> Fields:
     rows, cols = reader.numbers("H", 2), reader.numbers("H", 2)
     tiles = reader.numbers("H", reader.number("H"))
-    return {"rows": rows, "cols": cols, "tiles": tiles, "batch": reader.number("I")}
+    return {"rows": rows, "cols": cols, "tiles": tiles}
 
 
 def _map(reader: Reader, fields: Fields) -> int:
@@ -271,8 +276,8 @@ def answer_fields(message: Message, request: Fields | None = None, flags: int = 
     if message.verb == "VMM":
         return reader.done({"codes": reader.numbers("B", _outputs(request, flags))})
     if message.verb == "PAIRS":
-        clipped = reader.numbers("I", len(request["tiles"]))
-        n = sum(request["wanted"]) * _vectors(request, flags)
+        clipped = reader.numbers("I", sum(len(tiles) for tiles in request["tiles"]))
+        n = sum(sum(bits) for bits in request["wanted"]) * _vectors(request, flags)
         low = reader.numbers("B", n)
         pairs = [a - 256 * negative for a, negative in zip(low, reader.bitmap(n), strict=True)]
         return reader.done({"clipped": clipped, "pairs": pairs})

@@ -103,12 +103,16 @@ def vmm_of(f: Fields, transposed: bool) -> Vmm:
 
 
 def pairs_of(f: Fields) -> Pairs:
-    window = Window(tuple(f["tiles"]), tuple(f["rows"]), tuple(f["cols"]))
-    wanted = np.array(f["wanted"], np.bool_).reshape(len(window.tiles), -1)
+    places = zip(f["tiles"], f["rows"], f["cols"], strict=True)
+    windows = tuple(Window(tuple(tiles), tuple(rows), tuple(cols)) for tiles, rows, cols in places)
+    wanted = tuple(
+        np.array(bits, np.bool_).reshape(len(window.tiles), -1)
+        for bits, window in zip(f["wanted"], windows, strict=True)
+    )
     codes = np.array(f["codes"], np.uint8)
     if "maps" not in f:
-        return Pairs(window, wanted, codes.reshape(f["batch"], f["inputs"]))
-    return Pairs(window, wanted, codes.reshape(f["batch"], *f["maps"]), unfold_of(f))
+        return Pairs(windows, wanted, codes.reshape(f["batch"], f["inputs"]))
+    return Pairs(windows, wanted, codes.reshape(f["batch"], *f["maps"]), unfold_of(f))
 
 
 def unfold_of(f: Fields) -> Unfold:
@@ -209,21 +213,25 @@ def pulse_fields(pulse: Pulse, array: tuple[int, int, int]) -> Fields:
 
 
 def vmm_fields(vmm: Vmm) -> Fields:
-    fields: Fields = {"batch": vmm.codes.shape[1 if vmm.unfold is None else 0]}
+    w = vmm.window
+    fields: Fields = {"rows": list(w.rows), "cols": list(w.cols), "tiles": list(w.tiles)}
+    fields["batch"] = vmm.codes.shape[1 if vmm.unfold is None else 0]
     return fields | product_fields(vmm)
 
 
 def pairs_fields(pairs: Pairs) -> Fields:
-    fields: Fields = {"batch": len(pairs.codes), "wanted": pairs.wanted.ravel().tolist()}
+    fields: Fields = {"batch": len(pairs.codes)}
+    fields["wanted"] = [wanted.ravel().tolist() for wanted in pairs.wanted]
+    for name in ("rows", "cols", "tiles"):
+        fields[name] = [list(getattr(window, name)) for window in pairs.windows]
     if pairs.unfold is None:
         fields["inputs"] = pairs.codes.shape[1]
     return fields | product_fields(pairs)
 
 
 def product_fields(product: Vmm | Pairs) -> Fields:
-    w, u = product.window, product.unfold
-    fields: Fields = {"rows": list(w.rows), "cols": list(w.cols), "tiles": list(w.tiles)}
-    fields["codes"] = product.codes.ravel().tolist()
+    u = product.unfold
+    fields: Fields = {"codes": product.codes.ravel().tolist()}
     if u is not None:
         fields["maps"] = list(product.codes.shape[1:])
         names = ("kernel", "stride", "padding", "dilation")
@@ -403,15 +411,16 @@ def test_reference_reads_any_pairs_and_their_answer(
     bits = st.lists(st.booleans(), min_size=array[2], max_size=array[2])
     wanted = np.array([data.draw(bits) for _ in tiles])
     inputs = (len(tiles) - 1) * array[1] + 1
-    pairs = Pairs(window, wanted, data.draw(u8s(batch * inputs)).reshape(batch, inputs))
+    codes = data.draw(u8s(batch * inputs)).reshape(batch, inputs)
+    pairs = Pairs((window, window), (wanted, ~wanted), codes)
     fields = through_the_reference(Verb.PAIRS, pairs.pack(), array, pairs.flags)
     assert fields == pairs_fields(pairs)
     shape = pairs.answer_shape
     n = int(np.prod(shape))
     numbers = np.array(data.draw(st.lists(st.integers(-256, 255), min_size=n, max_size=n)))
-    clipped = np.arange(len(tiles))
+    clipped = np.arange(2 * len(tiles))
     payload = b"".join(bytes(p) for p in pack_pairs(numbers.astype(np.int16), clipped))
-    assert len(payload) == pairs_length(n, len(tiles))
+    assert len(payload) == pairs_length(n, 2 * len(tiles))
     reply = reference.Message(VERSION, "REPLY", "PAIRS", 0, 1, 1, payload)
     read = reference.answer_fields(reply, fields, pairs.flags)
     assert read == {"pairs": numbers.tolist(), "clipped": clipped.tolist()}

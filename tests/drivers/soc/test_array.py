@@ -75,7 +75,14 @@ def test_the_spec_is_what_the_board_said(array: SocArray) -> None:
         "emulated",
         "stub",
     )
-    assert spec.capabilities == {"unfold", "transpose", "counters", "rest", "job:count_up"}
+    assert spec.capabilities == {
+        "unfold",
+        "transpose",
+        "counters",
+        "pairs",
+        "rest",
+        "job:count_up",
+    }
     assert array.converters == HalArray(StubHal()).converters
 
 
