@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow lint bench docs clean
+.PHONY: demo test slow lint bench docs release-check clean
 
 demo: .venv/ready
 	$(BIN)/cimlab demo
@@ -32,8 +32,17 @@ bench: .venv/ready
 docs: .venv/docs
 	$(BIN)/mkdocs build --quiet --strict
 
+# wheel and sdist as they would be published, and the wheel's demo where nothing else is installed
+release-check: .venv/release
+	rm -rf dist build/empty
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/empty
+	build/empty/bin/python -m pip install --quiet -c constraints.txt dist/*.whl
+	cd build && empty/bin/cimlab demo
+
 clean:
-	rm -rf .venv .types build cimlab.egg-info .coverage
+	rm -rf .venv .types build dist cimlab.egg-info .coverage
 
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -42,6 +51,10 @@ clean:
 
 .venv/docs: .venv/ready
 	$(INSTALL) -e '.[docs]'
+	touch $@
+
+.venv/release: .venv/ready
+	$(INSTALL) -e '.[release]'
 	touch $@
 
 # The packages as they are once installed, as links: linters do not see the mapping of folders to
