@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import signal
 import subprocess
 import time
@@ -341,32 +340,6 @@ def test_help_of_the_group_names_every_procedure(tmp_path: Path) -> None:
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    """The page's blocks of code in that language."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-@pytest.mark.slow
-def test_what_the_page_shows_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command of docs/sweeps.md in its order, then its Python."""
-    monkeypatch.chdir(tmp_path)
-    (plan,) = blocks("toml")
-    Path("plan.toml").write_text(plan)
-    commands = [line for block in blocks("bash") for line in block.splitlines()]
-    assert len(commands) > 5
-    for command in commands:
-        name, *arguments = shlex.split(command)
-        assert name == "cimlab"
-        invoke(*arguments)
-    for code in blocks("python"):
-        exec(code, {})  # noqa: S102 - our own page
-    with records.load("python.h5") as run:
-        assert run.summary is not None
-    with records.load("double.h5") as run:
-        assert (run.plan["v_stop"], run.plan["cycles"]) == (2.2, 1)
-    assert len(list(Path("figures").glob("*.png"))) > 3
 
 
 def test_the_page_names_every_procedure() -> None:
