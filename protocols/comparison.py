@@ -93,9 +93,10 @@ class _Meter:
                 self._read(reading)
             case Pulsed(v=v, width=width, count=count, reading=reading, cells=cells):
                 where = slice(None) if cells is None else cells
-                self.pulses[where] += np.asarray(count)
-                self.stress[where] += np.asarray(count) * width
-                self._owed[where] += np.square(v) * count * width
+                volts, number = np.asarray(v, np.float64), np.asarray(count, np.int64)
+                self.pulses[where] += number
+                self.stress[where] += number * width
+                self._owed[where] += volts**2 * number * width
                 if reading is not None:
                     self._read(reading)
 

@@ -65,7 +65,7 @@ def program_steps(
         raise ConfigError("targets must be finite currents")
     plan.check(array.spec)
     place: Literal["host", "board"] = "host"
-    if _beside_the_chip(array, plan):
+    if _beside_the_chip(plan, array):
         place = "board"
         done = _run(array, plan, where, goal)
     else:
@@ -80,7 +80,7 @@ def program(
     return finish(program_steps(array, plan, cells, target))
 
 
-def _beside_the_chip(array: CimArray, plan: VerifyPlan) -> TypeGuard[RampPlan]:
+def _beside_the_chip(plan: VerifyPlan, array: CimArray) -> TypeGuard[RampPlan]:
     """Whether the array has the policy as a job of its own, and it is wanted there."""
     able = f"job:{plan.job}" in array.spec.capabilities
     return isinstance(plan, RampPlan) and plan.on_board == "auto" and able

@@ -78,10 +78,10 @@ def _table(seen: list[Points], averages: int) -> Table:
     """Points as a table's rows: n points times m cells, cell by cell within each."""
     m = [points.cells.size for points in seen]
 
-    def flat(parts: list[np.ndarray]) -> np.ndarray:  # type: ignore[type-arg]
+    def flat(parts: list[np.ndarray]) -> np.ndarray:
         return np.concatenate([part.ravel() for part in parts])
 
-    def spread(name: str) -> np.ndarray:  # type: ignore[type-arg]
+    def spread(name: str) -> np.ndarray:
         return flat([np.repeat(getattr(p, name), k) for p, k in zip(seen, m, strict=True)])
 
     return Table(

@@ -15,7 +15,8 @@ from cimlab.fit.synthetic import Generator
 from cimlab.mock_hw.devices import DeviceModel
 from cimlab.protocols.predicted import Response, Side
 
-CELLS = 2000
+CELLS, SEED = 2000, 0
+"""That are asked."""
 NOTHING = 1e-3
 """Amplitude that moves no cell, V."""
 STEP = 0.05
@@ -27,7 +28,7 @@ RATE_LEAST, RATE_MOST = 2e-4, 7.0
 
 
 def response(
-    model: DeviceModel, width: float, set_stop: float = 3.0, reset_stop: float = 3.0, seed: int = 0
+    model: DeviceModel, width: float, set_stop: float = 3.0, reset_stop: float = 3.0
 ) -> Response:
     """What pulses do to a device.
 
@@ -36,12 +37,11 @@ def response(
         width: Of the pulses, s.
         set_stop: Largest SET amplitude, V.
         reset_stop: Largest RESET amplitude, V.
-        seed: Of the cells that are asked.
 
     Raises:
         ConfigError: No amplitude up to its stop moves the device.
     """
-    asked = _Asked(model, width, seed)
+    asked = _Asked(model, width)
     return Response(
         up=_side(asked, 1, set_stop),
         down=_side(asked, -1, reset_stop),
@@ -53,18 +53,17 @@ def response(
 class _Asked:
     """Cells of a model, put to conductances that span the window, and pulsed once."""
 
-    def __init__(self, model: DeviceModel, width: float, seed: int) -> None:
+    def __init__(self, model: DeviceModel, width: float) -> None:
         self._model, self._width = model, width
-        self._seed = seed
         _, self._traits = model.born(CELLS, self._draws(0))
         window = model.g_max - model.g_min
-        share = np.random.default_rng(seed + 1).uniform(0.1, 0.8, CELLS)
+        share = np.random.default_rng(SEED).uniform(0.1, 0.8, CELLS)
         self.g = (model.g_min + share * window).astype(np.float32)
         # a pulse that moves nothing but what lies beyond a cell's own bounds
         self.g = self.pulse(NOTHING).astype(np.float32)
 
     def _draws(self, k: int) -> Generator:
-        return Generator(np.random.default_rng((self._seed, k)), CELLS)
+        return Generator(np.random.default_rng((SEED, k)), CELLS)
 
     def pulse(self, v: float, repeat: int = 1) -> NDArray[np.float64]:
         """Conductances after one pulse, (CELLS,) S.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cimlab.core.errors import ConfigError
 
@@ -29,7 +29,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 PAPER = "0.35"
 """What the paper reports: grey, and always with that word."""
 FORMATS = (".pdf", ".svg", ".png")
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 7,
