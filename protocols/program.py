@@ -58,10 +58,12 @@ def program_steps(
     """
     where = np.asarray(cells, np.int64)
     # single precision, as on the link: the loop sees the same numbers on both sides of it
-    goal = np.broadcast_to(np.asarray(target, np.float32), where.shape).astype(np.float64)
+    goal = np.asarray(target, np.float32).astype(np.float64)
+    if goal.shape != where.shape:
+        goal = np.broadcast_to(goal, where.shape).copy()
     if not ascending(where, array.spec.size):
         raise ConfigError(f"cells must be rising addresses below {array.spec.size}")
-    if not np.isfinite(goal).all():
+    if np.count_nonzero(np.isfinite(goal)) != goal.size:  # sooner than .all() for a few cells
         raise ConfigError("targets must be finite currents")
     plan.check(array.spec)
     place: Literal["host", "board"] = "host"
@@ -90,8 +92,10 @@ def ascending(cells: Addresses, size: int) -> bool:
     """True if cells are addresses (n,) below size, sorted, none twice."""
     if cells.ndim != 1:
         return False
-    rising = bool((cells[1:] > cells[:-1]).all())
-    return not cells.size or (rising and bool(cells[0] >= 0 and cells[-1] < size))
+    if not cells.size:
+        return True
+    rising = np.count_nonzero(cells[1:] > cells[:-1]) == cells.size - 1
+    return bool(rising and cells[0] >= 0 and cells[-1] < size)
 
 
 def _run(

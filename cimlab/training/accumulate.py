@@ -27,14 +27,17 @@ def accumulate(  # type: ignore[no-untyped-def]
     Returns:
         How many there are.
     """
-    found = 0
-    for i in range(weights.size):
+    n, found = weights.size, 0
+    over = np.empty(n, np.bool_)
+    for i in range(n):  # without a branch, so that it vectorises
         wanted = master[i] + accumulated[i] + np.float32(weights[i] - master[i])
         total = min(max(wanted, -limit[i]), limit[i]) - master[i]
         accumulated[i] = total
         weights[i] = master[i]
-        least = threshold * limit[i]
-        if abs(total) > least:
+        over[i] = abs(total) > threshold * limit[i]
+    for i in range(n):
+        if over[i]:
+            total, least = accumulated[i], threshold * limit[i]
             whole = np.trunc(total / least) * least if keep and threshold > 0 else total
             if whole != 0:
                 hit[found], change[found] = i, whole
@@ -43,7 +46,9 @@ def accumulate(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def to_write(hit, change, master, scale, believed, stuck, low, high, slot, target):  # type: ignore[no-untyped-def]
+def to_write(  # type: ignore[no-untyped-def]
+    hit, change, master, scale, cells, believed, stuck, low, high, slot, address, before, target
+):
     """Which cells to write for changes of weights, and to which currents.
 
     Args:
@@ -51,17 +56,20 @@ def to_write(hit, change, master, scale, believed, stuck, low, high, slot, targe
         change: Their changes, (m,).
         master: Of all weights, (n,).
         scale: Of all weights, (n,).
+        cells: Addresses, (2, n).
         believed: Of all cells, (2, n) A.
         stuck: Of all cells, (2, n).
         low: The device window's low end, A.
         high: Its high end, A.
         slot: Filled with places among all cells, in the order of believed, (2 m,).
-        target: Filled with their currents, (2 m,) A.
+        address: Filled with their addresses, (2 m,).
+        before: Filled with their believed currents, (2 m,) A.
+        target: Filled with their new ones, (2 m,) A.
 
     Returns:
         How many cells and how many pairs.
     """
-    cells = pairs = 0
+    found = pairs = 0
     n = believed.shape[1]
     for i in range(hit.size):
         k = hit[i]
@@ -70,21 +78,44 @@ def to_write(hit, change, master, scale, believed, stuck, low, high, slot, targe
             believed[0, k], believed[1, k], wanted, stuck[0, k], stuck[1, k], low, high
         )
         if moves_plus:
-            slot[cells], target[cells] = k, plus
-            cells += 1
+            slot[found], address[found] = k, cells[0, k]
+            before[found], target[found] = believed[0, k], plus
+            found += 1
         if moves_minus:
-            slot[cells], target[cells] = n + k, minus
-            cells += 1
+            slot[found], address[found] = n + k, cells[1, k]
+            before[found], target[found] = believed[1, k], minus
+            found += 1
         pairs += moves_plus or moves_minus
-    return cells, pairs
+    return found, pairs
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def settle(hit, believed, scale, keep, master, accumulated, weights):  # type: ignore[no-untyped-def]
-    """W_FP of written weights hit (m,) from the believed currents; their accumulators start anew.
+def settle(  # type: ignore[no-untyped-def]
+    hit, slot, current, bad, believed, stuck, writes, scale, keep, master, accumulated, weights
+):
+    """Take over what cells (k,) were written to, and W_FP of the weights hit (m,) from that.
 
-    See `to_write`; with keep, what the write missed stays in the accumulators (n,).
+    See `to_write`; their accumulators start anew, or with keep hold what the write missed.
+
+    Args:
+        hit: Places of the weights, (m,).
+        slot: Places of the cells, (k,).
+        current: What these carry now, (k,) A.
+        bad: True where they are stuck, (k,).
+        believed: Of all cells, (2, n) A.
+        stuck: Of all cells, (2, n).
+        writes: How often each cell was written, (2, n).
+        scale: Of all weights, (n,).
+        keep: As in `accumulate`.
+        master: Of all weights, (n,).
+        accumulated: Of all weights, (n,).
+        weights: Of all weights, (n,); as the master.
     """
+    carried, dead, times = believed.reshape(-1), stuck.reshape(-1), writes.reshape(-1)
+    for i in range(slot.size):
+        k = slot[i]
+        carried[k], dead[k] = current[i], bad[i]
+        times[k] += 1
     for k in hit:
         before = np.float64(master[k])
         master[k] = (believed[0, k] - believed[1, k]) * scale[k]

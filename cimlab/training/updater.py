@@ -204,17 +204,16 @@ class Updater(ABC):
 
     def _write(self, hit: Addresses, change: Floats, keep: bool) -> Update:
         """Change weights hit (m,); with keep, their accumulators keep what was not written."""
-        slot, target = np.empty(2 * hit.size, np.int64), np.empty(2 * hit.size)
-        low, high = self._window.low, self._window.high
-        weights = (self._master, self._scale, self.believed, self.stuck)
-        cells, pairs = to_write(hit, change, *weights, low, high, slot, target)
+        slot, address = np.empty((2, 2 * hit.size), np.int64)
+        before, target = np.empty((2, 2 * hit.size))
+        weights, state = (self._master, self._scale), (self.believed, self.stuck)
+        ends, filled = (self._window.low, self._window.high), (slot, address, before, target)
+        cells, pairs = to_write(hit, change, *weights, self.cells, *state, *ends, *filled)
         slot, target = slot[:cells], target[:cells]
-        believed, stuck = self.believed.reshape(-1), self.stuck.reshape(-1)
-        written = self._writer.write(self.cells.reshape(-1)[slot], believed[slot], target)
+        written = self._writer.write(address[:cells], before[:cells], target)
         self.target.reshape(-1)[slot] = target
-        believed[slot], stuck[slot] = written.current, written.stuck
-        self.writes.reshape(-1)[slot] += 1
-        settle(hit, self.believed, self._scale, keep, self._master, self.accumulated, self._weights)
+        outcome, rest = (written.current, written.stuck), (self.accumulated, self._weights)
+        settle(hit, slot, *outcome, *state, self.writes, self._scale, keep, self._master, *rest)
         return Update(pairs, cells, written.pulses)
 
     def _write_within(self, hit: Addresses, change: Floats) -> Update:
