@@ -37,6 +37,8 @@ Job = Callable[[CimArray, Settings, Addresses, Floats], Generator[object, None, 
 """An on-board programming protocol: a generator that yields after each round."""
 
 WATCHDOG = 2.0
+SILENCE = 0.9
+"""Share of the watchdog time after which lines are grounded, so that they are once it is over."""
 LEASE = 10.0
 WINDOW = 8
 JOB_CELLS = 8192
@@ -58,7 +60,8 @@ class BoardService:
         jobs: On-board programming protocols by name, each a capability "job:<name>".
         counts: Where pulses are counted, see CountingHal.
         token: What hosts must say to be let in; None lets everyone in.
-        watchdog: Ground after hearing nothing from the session's host for so long, s.
+        watchdog: Lines are at 0 V when nothing was heard from the session's host for so long, s;
+            if `poll` is called a tenth of it later at most.
         lease: How long a silent host keeps others out, s.
         max_frame: Longest frame body accepted or sent.
         window: Requests that may be outstanding.
@@ -103,9 +106,9 @@ class BoardService:
     def poll(self, now: float) -> None:
         """Let time pass: the watchdog, and one round of a running job."""
         heard = self._session.heard
-        self._silent = heard is not None and now - heard >= self.watchdog
+        self._silent = heard is not None and now - heard >= SILENCE * self.watchdog
         if self._silent and heard != self._grounded_for:
-            _log.info("nothing heard for %g s: grounding", self.watchdog)
+            _log.info("nothing heard for %g s: grounding", SILENCE * self.watchdog)
             self.ground()
             self._grounded_for = heard
         if self._job is not None and not self._silent:

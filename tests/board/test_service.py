@@ -513,9 +513,9 @@ def test_silence_grounds_once_and_the_next_pulse_lights_the_gate(host: Host, hal
     host.ask(Verb.PULSE, pulse())
     assert hal.lit
     grounds = hal.calls.count("ground")
-    host.poll(1.9)
+    host.poll(1.75)
     assert hal.calls.count("ground") == grounds
-    for now in (2.0, 2.5, 3.0):
+    for now in (1.85, 2.5, 3.0):
         host.poll(now)
         assert hal.calls.count("ground") == grounds + 1
         assert not hal.lit
