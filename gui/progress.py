@@ -123,9 +123,11 @@ def _training(snapshot: Snapshot) -> list[str]:
         worst = int(np.nanargmax(shares))
         parts.append(f"tile {worst} clips most, {100 * float(shares.ravel()[worst]):.2g} %")
     if column(snapshot.link, "retries").size:
-        sent, back = (last(snapshot.link, name) * 1e-6 for name in ("bytes_out", "bytes_in"))
+        sent, back = (
+            quantity(last(snapshot.link, name), "B") for name in ("bytes_out", "bytes_in")
+        )
         again = int(last(snapshot.link, "retries"))
-        parts.append(f"link: {sent:.1f} MB out, {back:.1f} MB in, {again} requests sent again")
+        parts.append(f"link: {sent} out, {back} in, {again} requests sent again")
     return parts
 
 

@@ -142,7 +142,8 @@ class TrainPanel(QWidget):
         at, megabytes, again = link_rates(snapshot.link, snapshot.steps)
         self._rates[not trained].setData(at, megabytes)
         self._repeats[not trained].setData(at, again)
-        linked = 2 if again.any() else 1 if at.size else 0
+        # one rate alone makes no curve; a training's has the axis of the others
+        linked = 2 if again.any() else 1 if at.size > (not trained) else 0
         self._training.show(_FIXED + linked if trained else 0)
         self._sweep.show(len(_SWEEP) if snapshot.points else 0)
         self._link.show(0 if trained else linked)

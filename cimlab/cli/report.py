@@ -21,8 +21,10 @@ def report(
 ) -> None:
     """Draw what a run holds, every page as PNG and all as one PDF."""
     from cimlab import records
+    from cimlab.records.probing import probe
     from cimlab.report import write
 
+    probe(file)
     with records.load(file) as run:
         made = [str(path) for path in write(run, out or file.parent)]
         data = {

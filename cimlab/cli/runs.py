@@ -24,7 +24,9 @@ def show(
 ) -> None:
     """Summarise a run and draw what it holds: training curves and conductance maps, as PNG."""
     from cimlab import records
+    from cimlab.records.probing import probe
 
+    probe(file)
     with records.load(file) as run:
         figures = draw(run, out or file.parent)
         rows = {table: run.rows(table) for table in records.TABLES}

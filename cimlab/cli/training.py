@@ -24,6 +24,7 @@ from cimlab.nn import cut_layer
 from cimlab.records import Header, RunReader, RunWriter, WeightMap
 from cimlab.records.control import Requests
 from cimlab.records.health import check
+from cimlab.records.probing import probe
 from cimlab.rig import StationArray, open_array
 from cimlab.training.cifar import load_cifar10
 from cimlab.training.data import load_mnist
@@ -33,9 +34,10 @@ from cimlab.training.loop import Training
 from cimlab.training.networks import network
 from cimlab.training.policies import POLICIES
 from cimlab.training.recipe import DIGITAL, Recipe, large
+from cimlab.training.team import ALONE, Team, team
 from cimlab.training.updater import Update
 
-from . import files
+from . import files, teaming
 from .console import log, progress
 
 # The network is small: threads only get into each other's way, and the board wants the other
@@ -86,13 +88,14 @@ def start_run(
         baseline: A run whose epochs are kept in the file, to compare with.
         health: Health file of the array; its bad cells are avoided.
     """
-    if not isinstance(station, Station):
-        station = load_station(station)
-    where = None if plan.mode in DIGITAL else station
     epochs = {} if baseline is None else _epochs(baseline)
-    return _begin(
-        plan, where, file, epochs, lambda a: check(health, a.spec).usable if health else a.usable
-    )
+
+    def usable(array: StationArray) -> Mask | None:
+        return check(health, array.spec).usable if health else array.usable
+
+    with team() as mates:
+        where = None if plan.mode in DIGITAL else teaming.own_station(station, mates)
+        return _begin(plan, where, file, epochs, usable, mates=mates)
 
 
 def _begin(
@@ -102,13 +105,22 @@ def _begin(
     baseline: Mapping[str, NDArray[Any]],
     usable: Callable[[StationArray], Mask | None],
     patience: float = 0.0,
+    mates: Team = ALONE,
 ) -> dict[str, Any]:
-    """Train from the beginning; `usable` tells which cells of the array may be used."""
+    """Train from the beginning; `usable` tells which cells of the array may be used.
+
+    Every process of a team gets the result; the first one writes the file.
+    """
     images = LOADERS[plan.data]()
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where, patience=patience)) if where else None
         known = usable(array) if array else None
-        training = Training(plan, array, images, known)
+        if array is not None:
+            teaming.check(plan, array.spec, known is not None, mates)
+        training = Training(plan, array, images, known, mates)
+        if mates.rank > 0:
+            teaming.accompany(training, mates)
+            return dict(mates.told(None))
         header = Header(
             kind="train",
             spec=array.spec if array else _NO_ARRAY,
@@ -119,8 +131,9 @@ def _begin(
             baseline=baseline,
         )
         run = stack.enter_context(RunWriter.create(file, header, training.state()[0]))
-        _follow(training, array, run, file)
-        return _result(training, array, file, images.source)
+        _follow(training, array, run, file, mates)
+        result = _result(training, array, file, images.source) | {"processes": mates.size}
+        return dict(mates.told(result))
 
 
 def resume_run(file: Path, station: str | None) -> dict[str, Any]:
@@ -130,6 +143,10 @@ def resume_run(file: Path, station: str | None) -> dict[str, Any]:
         file: The run file.
         station: Where the array is now; None for where it was.
     """
+    probe(file)
+    with team() as mates:
+        if mates.size > 1:
+            raise ConfigError("a run is resumed by one process: start it without torchrun")
     with records.load(file) as before:
         found = before.checkpoint()
         if before.kind != "train":
@@ -201,7 +218,13 @@ def _count_on(array: StationArray, last: Mapping[str, Any]) -> None:
             array.ledger.pulses += last["pulses"]
 
 
-def _follow(training: Training, array: StationArray | None, run: RunWriter, file: Path) -> None:
+def _follow(
+    training: Training,
+    array: StationArray | None,
+    run: RunWriter,
+    file: Path,
+    mates: Team = ALONE,
+) -> None:
     """Train to the end; every event goes to the run file, the progress bar or the log."""
     steps = training.recipe.steps
 
@@ -226,7 +249,9 @@ def _follow(training: Training, array: StationArray | None, run: RunWriter, file
                 _tell(event, training)
                 if isinstance(event, Prepared | EpochDone):
                     _checkpoint(training, array, run)
-                if _can_rest(event, training.recipe) and requests.stop(run, ground):
+                if teaming.may_rest(event, training.recipe) and mates.any(
+                    np.array(requests.stop(run, ground))
+                ):
                     if isinstance(event, StepDone):
                         _checkpoint(training, array, run)
                     raise KeyboardInterrupt("stopped on request")
@@ -234,19 +259,6 @@ def _follow(training: Training, array: StationArray | None, run: RunWriter, file
         name = training.recipe.network
         log.warning("stopped; continue with: cimlab train %s --resume %s", name, file)
         raise
-
-
-def _can_rest(event: Event, plan: Recipe) -> bool:
-    """Whether a run may stop here: not between an epoch's last batch and its test, nor at the end.
-
-    A checkpoint there would be resumed without the test.
-    """
-    match event:
-        case StepDone(step=step):
-            return step % plan.batches > 0
-        case EpochDone(step=step):
-            return step < plan.steps
-    return False
 
 
 def _record(event: Event, run: RunWriter, tiles: int) -> None:

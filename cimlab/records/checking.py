@@ -15,6 +15,7 @@ from cimlab.core.errors import RecordError
 
 from . import checkpoint
 from .layout import STATUS, TABLES
+from .probing import probe
 from .reader import open_reading
 
 _TEXTS = ("spec", "station", "plan", "seeds")
@@ -42,6 +43,7 @@ class Finding:
 def check(path: str | os.PathLike[str]) -> list[Finding]:
     """Look at all of a run file; whatever is wrong with it is a finding, never an exception."""
     try:
+        probe(path)
         file = open_reading(path)
     except RecordError as error:
         return [Finding("file", False, str(error))]

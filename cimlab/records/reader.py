@@ -63,6 +63,12 @@ def open_reading(
     return file
 
 
+def written_now(path: str | os.PathLike[str]) -> bool:
+    """Whether somebody writes the file, or was killed doing so; RecordError when it is damaged."""
+    with _damage_told(path):
+        return _check_whole(path)
+
+
 @contextmanager
 def _damage_told(path: str | os.PathLike[str]) -> Iterator[None]:
     """Whatever HDF5 raises over a file's contents becomes a RecordError."""

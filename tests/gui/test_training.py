@@ -111,7 +111,7 @@ def test_the_links_curves_come_with_the_link(
     counts.bytes_out, counts.bytes_in, counts.retries = 4_000_000, 2_000_000, 0
     run.flush()
     until(lambda: panel._training.shown == 5)
-    assert "link: 4.0 MB out, 2.0 MB in, 0 requests sent again" in panel.summary.text()
+    assert "link: 4 MB out, 2 MB in, 0 requests sent again" in panel.summary.text()
     time.sleep(0.6)
     counts.retries = 30
     run.flush()

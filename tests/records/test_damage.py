@@ -5,11 +5,14 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from cimlab.core.errors import RecordError
 from cimlab.records import TABLES, RunWriter, load
+from cimlab.records.probing import probe
+from cimlab.records.repair import repair
 
 from .support import HEADER, TEMPLATE, add_epoch
 
@@ -54,6 +57,26 @@ def test_a_file_cut_short_anywhere_is_refused_at_once(make: object, tmp_path: Pa
         with pytest.raises(RecordError, match="cannot read"):
             load(cut)
         assert time.monotonic() - start < SECONDS
+
+
+def test_a_killed_writers_file_that_hdf5_would_wait_for_is_refused(tmp_path: Path) -> None:
+    """Wrong checksums of its structure: what it would read again and again, for hours."""
+    path = tmp_path / "run.h5"
+    _killed(path)
+    probe(path)
+    with load(path) as run:
+        at = h5py.h5o.get_info(run._file["maps"].id).addr
+    with path.open("r+b") as raw:
+        raw.seek(at + 20)
+        byte = raw.read(1)[0]
+        raw.seek(at + 20)
+        raw.write(bytes([byte ^ 255]))
+    start = time.process_time()
+    with pytest.raises(RecordError, match="cimlab runs repair"):
+        probe(path, patience=SECONDS)
+    assert time.process_time() - start < SECONDS
+    repair(path, tmp_path / "new.h5")
+    read_all(tmp_path / "new.h5")
 
 
 def test_wrong_bytes_in_a_finished_file_are_read_or_refused(tmp_path: Path) -> None:
