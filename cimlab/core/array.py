@@ -11,266 +11,46 @@ take ``cells`` accept a sorted array of addresses, or None for every cell.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias, cast
+from typing import Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .answers import (
+    Addresses,
+    Floats,
+    JobResult,
+    Mask,
+    PairProduct,
+    PairSum,
+    Product,
+    Reading,
+    Trace,
+)
 from .clock import Clock, RealClock
 from .errors import CapabilityError
 from .pairs import pairs_of_columns
+from .spec import ArraySpec, Converters, Limits, Unfold, Window
 
-Floats: TypeAlias = NDArray[np.floating]
-Addresses: TypeAlias = NDArray[np.int64]
-Mask: TypeAlias = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the devices may be exposed to. All magnitudes, all inclusive.
-
-    Attributes:
-        v_set: Largest SET amplitude, V.
-        v_reset: Largest RESET amplitude (magnitude), V.
-        v_read: Largest read and VMM amplitude, V.
-        width_min: Shortest pulse, s.
-        width_max: Longest pulse, s.
-        count_max: Most pulses a cell in one call.
-    """
-
-    v_set: float = 3.3
-    v_reset: float = 3.3
-    v_read: float = 0.3
-    width_min: float = 20e-9
-    width_max: float = 10e-3
-    count_max: int = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Converters:
-    """Settings of the converters; `CimArray.configure` applies them.
-
-    Attributes:
-        v_read: Amplitude of the read and VMM pulses: what the largest DAC code means, V.
-        v_gate: Word-line (gate) voltage, V. Below the transistor's threshold no cell conducts.
-        i_read: ADC full scale when single cells are read, A.
-        i_vmm: ADC full scale of each tile in a VMM, A (length: tiles).
-    """
-
-    v_read: float
-    v_gate: float
-    i_read: float
-    i_vmm: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ArraySpec:
-    """What an array is; constant for its lifetime.
-
-    Attributes:
-        tiles: Number of physical arrays.
-        rows: VMM inputs of a tile.
-        cols: VMM outputs of a tile.
-        dac_bits: Resolution of the input converters.
-        adc_bits: Resolution of the output converters.
-        limits: What is refused beyond.
-        vmm: "analog" (Kirchhoff's law on the chip), "emulated" (cells are read and summed in
-            software) or "none". Every record carries this word.
-        origin: "measured" (real devices) or "emulated"; never confused in a record.
-        identity: Who answered: make, model, serial number, firmware.
-        capabilities: Optional verbs that work: "unfold", "transpose", "counters", "sweep",
-            "train", "job:write_verify", "job:ispp"; "rest" where the clock is virtual; "pairs"
-            where a board subtracts pairs of columns itself (`vmm_pairs` works everywhere).
-    """
-
-    tiles: int
-    rows: int
-    cols: int
-    dac_bits: int
-    adc_bits: int
-    limits: Limits
-    vmm: Literal["analog", "emulated", "none"]
-    origin: Literal["measured", "emulated"]
-    identity: str
-    capabilities: frozenset[str] = frozenset()
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(tiles, rows, cols)."""
-        return (self.tiles, self.rows, self.cols)
-
-    @property
-    def size(self) -> int:
-        """Number of cells."""
-        return self.tiles * self.rows * self.cols
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The part of the chip that a VMM uses: the same rows and columns of several tiles.
-
-    Rows outside are not driven (0 V), columns outside are not converted.
-    """
-
-    tiles: tuple[int, ...]
-    rows: tuple[int, int]
-    cols: tuple[int, int]
-
-    @classmethod
-    def whole(cls, spec: ArraySpec) -> Window:
-        """Every tile, row and column."""
-        return cls(tuple(range(spec.tiles)), (0, spec.rows), (0, spec.cols))
-
-    @property
-    def n_rows(self) -> int:
-        """Driven rows of a tile."""
-        return self.rows[1] - self.rows[0]
-
-    @property
-    def n_cols(self) -> int:
-        """Converted columns of a tile."""
-        return self.cols[1] - self.cols[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Unfold:
-    """How a feature map is cut into VMM inputs (im2col), in torch.nn.Unfold's order.
-
-    A row of the unfolded matrix is (channel, kernel row, kernel column), channel slowest;
-    the vectors run over (image, output row, output column), image slowest.
-    """
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-
-    def output(self, height: int, width: int) -> tuple[int, int]:
-        """Output height and width for an input map of the given size, pixels."""
-        sizes = (height, width)
-        h, w = (
-            (sizes[i] + 2 * self.padding[i] - self.dilation[i] * (self.kernel[i] - 1) - 1)
-            // self.stride[i]
-            + 1
-            for i in (0, 1)
-        )
-        return h, w
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Currents of single cells, as measured.
-
-    Attributes:
-        current: A; shape of the cells asked for: (tiles, rows, cols) for all, else (n,).
-        v: Read voltage, V.
-        saturated: True where the converter clipped; the current there is only a bound.
-        cells: Addresses, (n,), or None when every cell was read.
-    """
-
-    current: NDArray[np.float64]
-    v: float
-    saturated: Mask
-    cells: Addresses | None = None
-
-    @property
-    def g(self) -> NDArray[np.float64]:
-        """Conductance current / v, S, in the shape of current."""
-        return self.current / self.v
-
-    def as_map(self, spec: ArraySpec) -> NDArray[np.float64]:
-        """Currents as (tiles, rows, cols), A; NaN where no cell was asked for."""
-        if self.cells is None:
-            return self.current
-        full = np.full(spec.size, np.nan)
-        full[self.cells] = self.current
-        return full.reshape(spec.shape)
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """Column currents of a VMM.
-
-    Attributes:
-        current: A, (tiles, batch, cols) of the window, float32.
-        saturated: True where the converter clipped, same shape.
-    """
-
-    current: NDArray[np.float32]
-    saturated: Mask
-
-
-@dataclass(frozen=True, slots=True)
-class PairSum:
-    """What a layer of signed weights wants of a window: its pairs of columns, weighed and summed.
-
-    Output targets[tile, j] gets, from every tile, scales[tile] times the sum of the currents of the
-    window's columns 2 j and 2 j + 1, each times its own entry of weights. Arrays with converters
-    round this sum, in their codes, to a whole number from -2^adc_bits to 2^adc_bits - 1: weights
-    are +1 and -1, but for what the columns' calibration corrects.
-
-    Attributes:
-        window: The part of the chip; starts at an even column and has an even number of them.
-        weights: (tiles, columns) float32; 16 significant bits count.
-        scales: Output units an ampere, (tiles,) float32; of output units a code, 16 significant
-            bits count.
-        targets: Which output each pair adds to, (tiles, pairs): each output once a tile, and -1
-            for pairs that are not wanted.
-        constant: What each output begins with, (outputs,) float32.
-    """
-
-    window: Window
-    weights: NDArray[np.float32]
-    scales: NDArray[np.float32]
-    targets: NDArray[np.int64]
-    constant: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class PairProduct:
-    """Sums of pairs, those of several windows side by side.
-
-    Attributes:
-        values: (vectors, outputs), or (images, outputs, height, width) of an unfolded map, float32.
-        clipped: Conversions of wanted pairs that clipped, for each tile of each window.
-    """
-
-    values: NDArray[np.float32]
-    clipped: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class JobResult:
-    """What an on-board programming job reports; all arrays (n,), one entry a cell.
-
-    Attributes:
-        current: Last verify reading, A.
-        pulses: Pulses each cell received.
-        converged: True where the last reading lay inside the band.
-        rounds: Pulse-and-read rounds used.
-    """
-
-    current: NDArray[np.float64]
-    pulses: NDArray[np.int64]
-    converged: Mask
-    rounds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """Currents of cells at the points of a sweep or of a pulse train.
-
-    Attributes:
-        current: A, (points, cells).
-        saturated: True where the compliance or the converter clipped, same shape.
-        cells: Addresses, (cells,).
-    """
-
-    current: NDArray[np.float64]
-    saturated: Mask
-    cells: Addresses
+__all__ = [
+    "Addresses",
+    "ArrayBase",
+    "ArraySpec",
+    "CimArray",
+    "Converters",
+    "Floats",
+    "JobResult",
+    "Limits",
+    "Mask",
+    "PairProduct",
+    "PairSum",
+    "Product",
+    "Reading",
+    "Trace",
+    "Unfold",
+    "Window",
+]
 
 
 class CimArray(Protocol):

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from .answers import PairProduct, PairSum
+from .spec import Unfold, Window
+
 if TYPE_CHECKING:
-    from .array import CimArray, PairProduct, PairSum, Unfold, Window
+    from .array import CimArray
 
 Numbers: TypeAlias = NDArray[Any]
 Pairs: TypeAlias = tuple[Numbers, NDArray[np.int64]]
@@ -55,8 +58,6 @@ def added(
         pairs: Of all windows.
         units: For each of sums, output units a unit of its pairs, (tiles,) float32.
     """
-    from .array import PairProduct
-
     found, clipped = pairs
     size = () if unfold is None else unfold.output(*shape[2:])
     outputs = sum(part.constant.size for part in sums)
