@@ -30,6 +30,7 @@ from . import (
     gui,
     programming,
     report,
+    retention,
     runs,
     runs_compare,
     soak,
@@ -108,6 +109,7 @@ _group(
 )
 app.command("study")(study.study)
 app.command("transfer")(transfer.transfer)
+app.command("retention")(retention.retention)
 app.command("program")(chip.program)
 app.command("compare-programming")(programming.compare_programming)
 app.add_typer(

@@ -71,8 +71,8 @@ def transfer(
         raise ConfigError(f"--sigma, --spread or --stuck: {error}") from error
     if out is not None and out.suffix not in (".png", ".pdf"):
         raise ConfigError(f"{out}: a figure is written as .png or .pdf")
-    networks = _networks(runs)
-    writings = [
+    networks = chosen(runs)
+    writings: list[dict[str, Any]] = [
         {"sigma": s, "chip": chip, "seed": seed, "plan": plan.model_dump()}
         for s in sigmas
         for chip in range(chips)
@@ -123,7 +123,7 @@ def transfer(
 
 
 @dataclass(frozen=True, slots=True)
-class _Network:
+class Chosen:
     """A run file that holds a training; digest tells it from others, wherever it lies."""
 
     file: Path
@@ -133,10 +133,12 @@ class _Network:
 
     @property
     def label(self) -> str:
+        """How results call it."""
         return f"{self.mode} ({self.file.stem})"
 
 
-def _networks(runs: list[Path]) -> list[_Network]:
+def chosen(runs: list[Path]) -> list[Chosen]:
+    """The trainings in run files; RecordError if one holds none."""
     from cimlab import records
     from cimlab.core.errors import RecordError
 
@@ -150,7 +152,7 @@ def _networks(runs: list[Path]) -> list[_Network]:
         if len(data) > 1:
             raise ConfigError(f"{file} was trained on {plan['data']}, others on other data")
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-        found.append(_Network(file, digest, plan["mode"], plan["network"]))
+        found.append(Chosen(file, digest, plan["mode"], plan["network"]))
     return found
 
 
@@ -163,7 +165,7 @@ def tried(files: Mapping[str, str], case: Case) -> dict[str, Any]:
     """
     from cimlab.training.transfer import Writing
 
-    network, data = _trained(files[case["run"]], case["run"])
+    network, data = trained_network(files[case["run"]], case["run"])
     images = case["images"]
     if "plan" not in case:
         return {"accuracy": network.accuracy(images), "data": data}
@@ -173,7 +175,7 @@ def tried(files: Mapping[str, str], case: Case) -> dict[str, Any]:
 
 
 @functools.cache
-def _trained(file: str, digest: str) -> tuple[Trained, str]:
+def trained_network(file: str, digest: str) -> tuple[Trained, str]:
     """The network of a run file, loaded once a process, and where its images come from."""
     from cimlab import records
     from cimlab.core.errors import RecordError

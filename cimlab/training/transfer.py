@@ -10,6 +10,7 @@ of a study see the same.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,7 @@ class Trained:
 
     Attributes:
         recipe: How it was trained.
+        batches: Its images.
         normalised: Whether it has batch normalisation.
     """
 
@@ -93,7 +95,7 @@ class Trained:
         self._layers = {
             n: m for n, m in self._model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)
         }
-        self._batches = Batches(data, recipe.seed, *RECALIBRATION, recipe.augment)
+        self.batches = Batches(data, recipe.seed, *RECALIBRATION, recipe.augment)
         self._gains: dict[str, Tensor] = {}
         if recipe.mode == "qat":
             quantise(self._model, recipe.levels, recipe.headroom)
@@ -133,6 +135,12 @@ class Trained:
         self._scale()
         return self._test(images)
 
+    def digital(self) -> nn.Module:
+        """A copy of the network, its weights times the gains of their tiles."""
+        self._restore()
+        self._scale()
+        return copy.deepcopy(self._model)
+
     def draws(
         self, plan: Writing, sigma: float, chip: int, seed: int, images: int | None = None
     ) -> list[Draw]:
@@ -161,7 +169,7 @@ class Trained:
 
     def _test(self, images: int | None) -> float:
         self._model.eval()
-        return float(self._batches.test(self._model, images).mean())
+        return float(self.batches.test(self._model, images).mean())
 
     def _recalibrate(self) -> None:
         """Batch normalisation learns its statistics anew, from training images."""
@@ -171,7 +179,7 @@ class Trained:
                 module.momentum = None  # a plain mean over the batches
         self._model.train()
         with torch.no_grad():
-            for images, _ in self._batches.epoch(0):
+            for images, _ in self.batches.epoch(0):
                 self._model(images)
 
 
