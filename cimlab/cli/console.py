@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from cimlab.core.errors import ConfigError
 from cimlab.core.run_id import RUN_ID
 
 log = logging.getLogger("cimlab")
+SPEAKS = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
+"""Of the processes that torchrun started, the first one tells what happens."""
 
 
 class Console:
@@ -31,7 +34,8 @@ class Console:
 
     def result(self, data: Mapping[str, Any], text: str) -> None:
         """Print the command's one result: data as JSON, or text for people."""
-        print(json.dumps(_plain(data), allow_nan=False) if self.json else text, flush=True)
+        if SPEAKS:
+            print(json.dumps(_plain(data), allow_nan=False) if self.json else text, flush=True)
         self._done = True
 
     def failure(self, kind: str, message: str, code: int) -> None:
@@ -62,7 +66,7 @@ def start_logging(level: int, file: Path | None = None) -> None:
             raise ConfigError(f"cannot write the log {file}: {error}") from error
         lines.setFormatter(_JsonLines())
         log.addHandler(lines)
-    log.setLevel(level)
+    log.setLevel(level if SPEAKS else logging.WARNING)
     log.propagate = False
 
 

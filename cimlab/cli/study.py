@@ -121,7 +121,7 @@ def cases(
 
 def _planned(network: str, options: Sequence[str]) -> tuple[Recipe, Station | None]:
     """What `cimlab train` would do with these options; no station where it needs none."""
-    from cimlab.core.station import Station, load_station
+    from cimlab.core.station import MockBoard, ModelArray, Station, load_station
     from cimlab.training.recipe import DIGITAL
 
     from . import train
@@ -137,7 +137,8 @@ def _planned(network: str, options: Sequence[str]) -> tuple[Recipe, Station | No
     if plan.mode in DIGITAL:
         return plan, None
     station = place if isinstance(place, Station) else load_station(place)
-    if station.connection.kind not in ("model", "mock") or station.trace or station.health:
+    emulated = isinstance(station.connection, ModelArray | MockBoard)
+    if not emulated or station.trace or station.health:
         raise ConfigError(
             "a study runs on emulated chips, several at once: --station model: or mock:, "
             "without trace and health"
@@ -152,7 +153,8 @@ def _case(
     if station is not None:
         changes = {"seed": chip} | ({} if device is None else {"device": device})
         connection = station.connection.model_copy(update=changes)
-        text = f"{connection.kind}: chip {chip} of {connection.model_dump()['device']}"
+        made_of = connection.model_dump()
+        text = f"{made_of['kind']}: chip {chip} of {made_of['device']}"
         place = station.model_copy(update={"connection": connection, "text": text})
         case["station"] = files.station_facts(place)
     return case

@@ -29,16 +29,24 @@ class Batches:
         batches: Batches an epoch.
         batch_size: Images a batch.
         augment: Shift training images by up to 4 pixels either way, and mirror half of them.
+        part: Which images of each batch are wanted here; other processes see the others.
     """
 
     def __init__(
-        self, data: Images, seed: int, batches: int, batch_size: int, augment: bool = False
+        self,
+        data: Images,
+        seed: int,
+        batches: int,
+        batch_size: int,
+        augment: bool = False,
+        part: slice = slice(None),
     ) -> None:
         self._images = _maps(data.train_images)
         self._labels = torch.from_numpy(data.train_labels).long()
         self._test_images = _maps(data.test_images)
         self._test_labels = torch.from_numpy(data.test_labels).long()
         self._seed, self._shape, self._augment = seed, (batches, batch_size), augment
+        self._part = part
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Images (n, channels, height, width) in 0 .. 1 and labels (n,) of an epoch's batches.
@@ -57,20 +65,29 @@ class Batches:
         shifts = torch.randint(2 * CROP + 1, (2, *self._shape), generator=generator)
         mirrored = torch.rand(self._shape, generator=generator) < 0.5
         for k in range(first, self._shape[0]):
-            images = self._images[order[k]]
+            wanted = order[k, self._part]
+            images = self._images[wanted]
             if self._augment:
-                images = augmented(images, shifts[:, k], mirrored[k])
-            yield _floats(images), self._labels[order[k]]
+                images = augmented(images, shifts[:, k, self._part], mirrored[k, self._part])
+            yield _floats(images), self._labels[wanted]
+
+    @property
+    def tests(self) -> int:
+        """Number of test images."""
+        return len(self._test_labels)
 
     def sample(self, n: int) -> Tensor:
         """The first n training images."""
         return _floats(self._images[:n])
 
     def test(
-        self, network: Callable[[Tensor], Tensor], first: int | None = None
+        self,
+        network: Callable[[Tensor], Tensor],
+        first: int | None = None,
+        part: slice = slice(None),
     ) -> NDArray[np.bool_]:
-        """Which of the first test images (of all if None) a network classifies rightly, (n,)."""
-        images, labels = self._test_images[:first], self._test_labels[:first]
+        """Which of the first test images (of all if None), or a part of them, are right, (n,)."""
+        images, labels = self._test_images[:first][part], self._test_labels[:first][part]
         with torch.no_grad():
             guesses = [
                 network(_floats(images[k : k + TEST_BATCH])).argmax(1)

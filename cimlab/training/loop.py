@@ -24,6 +24,7 @@ from cimlab.core.errors import ConfigError, RecordError
 from cimlab.nn import ChipLayer, Quantised, calibrate, convert, quantise
 from cimlab.protocols import calibration
 
+from .adamw import AdamW
 from .batches import Batches
 from .checkpoint import (
     Arrays,
@@ -40,6 +41,7 @@ from .events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
 from .networks import network
 from .policies import POLICIES
 from .recipe import Recipe
+from .team import ALONE, Team
 from .updater import Trigger, Update, Updater
 from .writing import Writer
 
@@ -77,6 +79,7 @@ class Training:
         array: What to train on; None in modes fp32 and qat, which need none.
         data: Images and labels.
         usable: False for cells to avoid, (tiles, rows, cols); a resumed run needs the same.
+        team: The processes that share each batch, every one with an array of its own.
 
     Attributes:
         recipe: As given.
@@ -91,9 +94,15 @@ class Training:
     """
 
     def __init__(
-        self, recipe: Recipe, array: CimArray | None, data: Images, usable: Mask | None = None
+        self,
+        recipe: Recipe,
+        array: CimArray | None,
+        data: Images,
+        usable: Mask | None = None,
+        team: Team = ALONE,
     ) -> None:
         self.recipe = recipe
+        self._team = team
         self.step = 0
         self.total = Update()
         known = network(recipe.network)
@@ -102,14 +111,19 @@ class Training:
                 f"{recipe.network} takes images of {known.image}, "
                 f"{recipe.data} has {data.train_images.shape[1:]}"
             )
-        self.model = known.make(torch.Generator().manual_seed(recipe.seed))
+        self.model = team.normalise(known.make(torch.Generator().manual_seed(recipe.seed)))
         self.layers: dict[str, ChipLayer] = {}
         self._roundings: dict[str, Quantised] = {}
         self.updater: Updater | None = None
         self._chip: _Chip | None = None
         self._losses: list[float] = []
         self._batches = Batches(
-            data, recipe.seed, recipe.batches, recipe.batch_size, recipe.augment
+            data,
+            recipe.seed,
+            recipe.batches,
+            recipe.batch_size,
+            recipe.augment,
+            team.batch(recipe.batch_size),
         )
         self._sums = _Sums()
         self._resumed: Resumed | None = None
@@ -128,15 +142,13 @@ class Training:
                 usable,
                 recipe.crest,
             )
-        self._optimizer = torch.optim.AdamW(
-            self._parameter_groups(), recipe.lr, weight_decay=recipe.weight_decay, fused=True
-        )
+        self._optimizer = AdamW(self._parameter_groups(), recipe.lr, recipe.weight_decay)
         if array is not None and self.layers:
             self._direct_errors(array)
             self.updater = POLICIES[recipe.policy](
                 self._optimizer,
                 self.layers.values(),
-                Writer(array, recipe.writing, recipe.master, recipe.averages),
+                Writer(array, recipe.writing, recipe.master, recipe.averages, team=team),
                 Trigger(0.0 if recipe.mode == "naive" else recipe.threshold, recipe.remainder),
                 recipe.window,
             )
@@ -167,9 +179,12 @@ class Training:
                 self._chip.array.ground()
 
     def test(self) -> NDArray[np.bool_]:
-        """Which test images are classified rightly, (n,)."""
+        """Which test images are classified rightly, (n,); each process tests its part of them."""
         self.model.eval()
-        return self._batches.test(self.model)
+        part = self._team.part(self._batches.tests)
+        right = np.zeros(self._batches.tests, np.bool_)
+        right[part] = self._batches.test(self.model, part=part)
+        return self._team.any(right)
 
     def _direct_errors(self, array: CimArray) -> None:
         """Errors go back through the array if the recipe says so."""
@@ -202,7 +217,8 @@ class Training:
         return [*groups, {"params": digital, "speed": 1.0}]
 
     def _prepare(self, updater: Updater, array: CimArray) -> Prepared:
-        writer = Writer(array, self.recipe.placing, "ideal", self.recipe.averages)
+        recipe = self.recipe
+        writer = Writer(array, recipe.placing, "ideal", recipe.averages, team=self._team)
         return Prepared(updater.size, updater.initialise(writer))
 
     def _epoch(self) -> Iterator[Event]:
@@ -237,6 +253,8 @@ class Training:
         loss = F.cross_entropy(self.model(images), labels)
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
+        self._team.average(self.model.parameters())
+        mean_loss = float(self._team.mean(np.array(loss.item())))
         if self.updater is None:
             self._optimizer.step()
         else:
@@ -244,7 +262,7 @@ class Training:
         clipped = self._chip.widen() if self._chip else np.empty(0)
         self.step += 1
         self.total += update
-        return StepDone(self.step, loss.item(), update, clipped, time.perf_counter() - start)
+        return StepDone(self.step, mean_loss, update, clipped, time.perf_counter() - start)
 
     def _tested(self) -> EpochDone:
         start = time.perf_counter()

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cimlab.core.array import Addresses, CimArray, Floats, Mask
 from cimlab.protocols import Blind, RampPlan, blind, program
+
+from .team import ALONE, Team
 
 STUCK = 0.8e-6
 """A 2-bit step of the paper's window."""
@@ -39,6 +42,8 @@ class Writer:
         master: Believe what was wanted ("ideal"), or read the cells again ("readback").
         averages: Conversions averaged in such a read.
         stuck: A by which a cell misses its target after verified pulses, to be called stuck.
+        team: Processes that do the same on arrays of their own. What cells are believed to carry
+            is the mean over them, and a cell that is stuck in one is stuck for all.
     """
 
     array: CimArray
@@ -46,12 +51,13 @@ class Writer:
     master: Literal["ideal", "readback"]
     averages: int
     stuck: float = STUCK
+    team: Team = ALONE
 
     def write(self, cells: Addresses, believed: Floats, target: Floats) -> Written:
         """Bring cells (n,), in any order, from their believed to their target currents (n,) A."""
         if not cells.size:
             return Written(target, np.zeros(0, np.bool_), 0)
-        order = np.argsort(cells)
+        order = cells.argsort()
         where, wanted = cells[order], target[order]
         current, stuck = np.empty(cells.size), np.zeros(cells.size, np.bool_)
         if isinstance(self.plan, Blind):
@@ -65,10 +71,13 @@ class Writer:
             stuck[order] = missed
             current[order] = np.where(missed, result.current, wanted)
         if self.master == "readback":
-            current[order] = self.read(where)
-        return Written(current, stuck, pulses)
+            current[order] = self._currents(where, self.averages)
+        return Written(self.team.mean(current), self.team.any(stuck), pulses)
 
     def read(self, cells: Addresses, averages: int | None = None) -> Floats:
         """Currents of sorted cells (n,), A, averaged."""
-        v = self.array.converters.v_read
-        return self.array.read(v, cells, averages or self.averages).current
+        return self.team.mean(self._currents(cells, averages or self.averages))
+
+    def _currents(self, cells: Addresses, averages: int) -> NDArray[np.float64]:
+        """Of this process's array."""
+        return self.array.read(self.array.converters.v_read, cells, averages).current
