@@ -27,7 +27,7 @@ Tile: TypeAlias = Annotated[
 
 def map_(network: Network = "lenet", tile: Tile = None, json_: Json = False) -> None:
     """Cut a network into crossbars: devices, operations, latency, energy, utilisation."""
-    found = _cost(network, tile)
+    found = counted(network, tile)
     layers = [
         {
             "name": layer.name,
@@ -62,7 +62,7 @@ def map_(network: Network = "lenet", tile: Tile = None, json_: Json = False) -> 
     console.result(data, _mapped(data))
 
 
-def _cost(network: str, tile: str | None) -> Cost:
+def counted(network: str, tile: str | None) -> Cost:
     """The cost of a network by name on tiles of that size."""
     import torch
 
@@ -124,7 +124,7 @@ def plan_cost(
     """Count tile operations, chip time, energy, bytes, link time and pulses of a training."""
     from cimlab.nn.cost import step_cost
 
-    found = _cost(network, tile)
+    found = counted(network, tile)
     steps = batches * epochs
     speed = link * 1e6 if link else baud / BITS_PER_BYTE
     # a write moves one cell of its pair, mostly

@@ -26,6 +26,7 @@ from . import (
     data,
     demo,
     doctor,
+    figures,
     fit,
     gui,
     programming,
@@ -121,6 +122,7 @@ app.add_typer(
 )
 app.command("fit")(fit.fit)
 app.command("report")(report.report)
+app.command("figures")(figures.figures)
 app.command("read")(chip.read)
 app.command("info")(chip.info)
 app.command("doctor")(doctor.doctor)

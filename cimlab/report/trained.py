@@ -1,0 +1,200 @@
+"""Figures of trainings: accuracy, updates, and transfer to other chips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from cimlab.records import RunReader
+
+from . import published
+from .material import Material, Transferred, mode, network
+from .page import Values
+from .programmed import signature
+from .style import BLACK, BLUE, GREEN, ORANGE, PAPER, PURPLE, blank, printed, told
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOOKS = {
+    "mixed": (BLUE, "o", "mixed precision"),
+    "fp32": (BLACK, "s", "FP32"),
+    "qat": (GREEN, "^", "quantisation-aware"),
+    "naive": (ORANGE, "D", "naive (no accumulation)"),
+}
+UNKNOWN = (PURPLE, "v", "another run")
+PAPER_SIGMA = 0.5
+"""Programming error of the paper's transfers, gaps between levels."""
+
+
+def accuracy(found: Material, width: float) -> Figure | str:
+    """Test accuracy against epochs, runs of one mode together, with the paper's LeNet."""
+    runs = [run for run in found.trainings if run.rows("epochs")]
+    if not runs:
+        return "no training with a finished epoch"
+    with printed():
+        figure = blank(width, 0.8 * width if width < 5 else 0.45 * width)
+        axes = figure.subplots()
+        lowest = 100.0
+        for name, group in _modes(runs).items():
+            number, curves = _curves(group, "accuracy")
+            _crowd(axes, number, 100 * curves, name)
+            lowest = min(lowest, 100 * float(np.nanmin(curves)))
+        if {network(run) for run in runs} == {"lenet"}:
+            lowest = min(lowest, _beside(axes, {mode(run) for run in runs}))
+        axes.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=(max(lowest - 2, 0), 100))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3, ncols=2)
+        told(figure, signature(runs, "lines: mean of runs, bars: standard deviation", width))
+    return figure
+
+
+def _modes(runs: list[RunReader]) -> dict[str, list[RunReader]]:
+    groups: dict[str, list[RunReader]] = {}
+    for name in (*LOOKS, *(mode(run) for run in runs)):
+        group = [run for run in runs if mode(run) == name]
+        if group:
+            groups[name] = group
+    return groups
+
+
+def _curves(runs: list[RunReader], column: str) -> tuple[Values, Values]:
+    """Epoch numbers (e,) and the column of each run (runs, e); NaN where a run is shorter."""
+    longest = max(run.rows("epochs") for run in runs)
+    curves = np.full((len(runs), longest), np.nan)
+    for row, run in zip(curves, runs, strict=True):
+        row[: run.rows("epochs")] = run.column("epochs", column)
+    return np.arange(1.0, longest + 1), curves
+
+
+def _crowd(axes: Axes, x: Values, y: Values, name: str) -> None:
+    """Mean of runs (n, x) with their standard deviation, or the one run."""
+    colour, marker, words = LOOKS.get(name, UNKNOWN)
+    n = len(y)
+    axes.errorbar(
+        x,
+        np.nanmean(y, axis=0),
+        yerr=np.nanstd(y, axis=0, ddof=1) if n > 1 and np.isfinite(y).all() else None,
+        marker=marker,
+        color=colour,
+        elinewidth=0.8,
+        label=f"{words}, n = {n}",
+    )
+
+
+def _beside(axes: Axes, modes: set[str]) -> float:
+    """The paper's LeNet; returns the lowest accuracy drawn, %."""
+    chip = published.LENET_EPOCHS
+    axes.plot(
+        np.arange(1, len(chip) + 1),
+        chip,
+        color=PAPER,
+        marker="x",
+        linestyle=":",
+        label="paper: on chip",
+    )
+    axes.axhline(published.LENET_FP32, color=PAPER, linewidth=0.8, label="paper: FP32")
+    if "naive" in modes:
+        axes.axhline(
+            published.LENET_NAIVE, color=PAPER, linewidth=0.8, linestyle="--", label="paper: naive"
+        )
+        return min(published.LENET_NAIVE, *chip)
+    return min(chip)
+
+
+def updates(found: Material, width: float) -> Figure | str:
+    """Updates a weight in each epoch, with the paper's mean."""
+    runs = [run for run in found.trainings if run.rows("epochs") and _weights(run)]
+    runs = [run for run in runs if run.column("epochs", "weight_updates").any()]
+    if not runs:
+        return "no training on an array with a finished epoch"
+    with printed():
+        figure = blank(width, 0.72 * width if width < 5 else 0.42 * width)
+        axes = figure.subplots()
+        for name, group in _modes(runs).items():
+            number, curves = _curves(group, "weight_updates")
+            _crowd(axes, number, curves / np.array([[_weights(run)] for run in group]), name)
+        if {network(run) for run in runs} == {"lenet"}:
+            axes.axhline(
+                published.LENET_UPDATES,
+                color=PAPER,
+                linewidth=0.8,
+                label=f"paper: {published.LENET_UPDATES:.2f}, mean of 13 epochs",
+            )
+        axes.set(xlabel="epoch", ylabel="updates a weight and epoch", ylim=(0, None))
+        if "naive" in {mode(run) for run in runs}:
+            # every batch writes: hundreds of times as many
+            axes.set(yscale="log", ylim=(None, None))
+            axes.yaxis.set_major_formatter("{x:g}")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3)
+        told(figure, signature(runs, "lines: mean of runs, bars: standard deviation", width))
+    return figure
+
+
+def _weights(run: RunReader) -> int:
+    """Weights on the array; 0 where the file does not say."""
+    found = run.weights
+    return 0 if found is None else found.cells.shape[1]
+
+
+def transfer(found: Material, width: float) -> Figure | str:
+    """Accuracy over FP32's after writing to other chips, a violin a network and error."""
+    drawn = [one for one in found.transfers if one.accuracies]
+    if not drawn:
+        return "no study file of `cimlab transfer --study`"
+    fp32 = [one.trained for one in drawn if one.mode == "fp32"]
+    sigmas = sorted({sigma for one in drawn for sigma in one.accuracies})
+    with printed():
+        figure = blank(width, 0.8 * width if width < 5 else 0.45 * width)
+        axes = figure.subplots()
+        for k, one in enumerate(drawn):
+            _violins(axes, one, sigmas, (k, len(drawn)), fp32[0] if fp32 else one.trained)
+        axes.axhline(1.0, color="0.6", linewidth=0.6)
+        axes.set_xticks(range(len(sigmas)), [f"{sigma:g}" for sigma in sigmas])
+        over = "FP32's as trained" if fp32 else "its own as trained"
+        axes.set(
+            xlabel="programming error, sigma (gaps between levels)",
+            ylabel=f"accuracy over {over}",
+            ylim=(None, 1.03),
+        )
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3)
+        n = ", ".join(dict.fromkeys(f"{p.size}" for o in drawn for p in o.accuracies.values()))
+        words = (
+            f"emulated: weights written to simulated chips, n = {n} writings a violin; "
+            "lines: medians; paper: medians of 100 draws"
+        )
+        told(figure, signature([], words, width))
+    return figure
+
+
+def _violins(
+    axes: Axes, one: Transferred, sigmas: list[float], place: tuple[int, int], reference: float
+) -> None:
+    colour, _, words = LOOKS.get(one.mode, UNKNOWN)
+    k, of = place
+    each = 0.8 / of
+    at = [sigmas.index(s) + (k - (of - 1) / 2) * each for s in one.accuracies]
+    values = [part / reference for part in one.accuracies.values()]
+    parts = axes.violinplot(values, at, widths=0.85 * each, showmedians=True)
+    # stubs type all entries alike
+    for body in cast(list[Any], parts["bodies"]):
+        body.set(facecolor=colour, alpha=0.5)
+    for name in ("cmedians", "cmins", "cmaxes", "cbars"):
+        parts[name].set(color=colour, linewidth=0.8)
+    axes.plot([], [], "s", color=colour, label=words)
+    known = published.TRANSFER.get(one.network, {}).get(one.mode)
+    if known is not None and PAPER_SIGMA in one.accuracies:
+        x = sigmas.index(PAPER_SIGMA) + (k - (of - 1) / 2) * each
+        axes.plot([x], [known], "x", color=PAPER, markersize=5, zorder=5)
+        axes.annotate(
+            "paper",
+            (x, known),
+            xytext=(4, 0),
+            textcoords="offset points",
+            fontsize=5,
+            color=PAPER,
+            va="center",
+        )
