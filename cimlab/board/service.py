@@ -12,7 +12,6 @@ or fail with an ERROR frame, and a HAL that fails is grounded.
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 from collections.abc import Callable, Generator, Mapping
 
@@ -21,16 +20,14 @@ from numpy.typing import NDArray
 
 from cimlab.core.array import Addresses, CimArray, Floats, JobResult, Limits
 from cimlab.core.errors import BoardError, CapabilityError, ConfigError, LimitError, LinkProtocol
-from cimlab.core.pairs import Part
-from cimlab.wire import messages, products, scaling, verbs
+from cimlab.wire import messages, verbs
 from cimlab.wire.board_session import BoardSession, Outbox
-from cimlab.wire.fields import Reader
 from cimlab.wire.frames import MAX_FRAME, Buffer, FrameDecoder, Verb
 from cimlab.wire.status import Status
 
-from .counting import CountingHal, check_vmm
+from .counting import CountingHal
 from .hal import BoardHal
-from .hal_array import HalArray
+from .requests import Requests, check_flags
 
 Settings = Mapping[str, float]
 Job = Callable[[CimArray, Settings, Addresses, Floats], Generator[object, None, JobResult]]
@@ -45,11 +42,6 @@ JOB_CELLS = 8192
 """Cells that a job of the hardware's own takes at a time."""
 
 _log = logging.getLogger(__name__)
-_FLAGS: dict[int, int] = {
-    Verb.CONFIGURE: messages.WITH_LIMITS,
-    Verb.VMM: products.UNFOLD | products.TRANSPOSED,
-    Verb.PAIRS: products.UNFOLD,
-}
 
 
 class BoardService:
@@ -90,8 +82,6 @@ class BoardService:
         self._grounded_for: float | None = None  # the silence that began then was dealt with
         boot = boot or secrets.randbelow((1 << 32) - 1) + 1
         self._session = BoardSession(self, boot, max_frame, window, lease, token)
-        self._size = hal.info.tiles * hal.info.rows * hal.info.cols
-        self._all = np.arange(self._size, dtype=np.int64)
         self.opened()
 
     @property
@@ -121,10 +111,9 @@ class BoardService:
         self.abort()
         self._hal.limits = self._limits
         try:
-            self._array = HalArray(self._hal)
+            self._requests = Requests(self._hal, lambda: self._session.reply_max)
         except Exception as error:
             raise self._failure(error) from error
-        self._weights = products.power_on_weights(self._hal.info.tiles, self._hal.info.cols)
         self.ground()
 
     def info(self, next_seq: int) -> list[Buffer]:
@@ -147,7 +136,7 @@ class BoardService:
             v_gate=hal.v_gate,
             tick=hal.tick,
             limits=hal.limits,
-            converters=self._array.converters,
+            converters=self._requests.array.converters,
             identity=hal.identity,
             capabilities=hal.capabilities
             | {"counters", "pairs"}
@@ -157,7 +146,11 @@ class BoardService:
     def execute(self, verb: int, flags: int, payload: memoryview) -> list[Buffer] | None:
         """Do a numbered request; every failure becomes a BoardError."""
         try:
-            return self._execute(verb, flags, payload)
+            check_flags(verb, flags)
+            if verb == Verb.JOB:
+                self._start(verbs.Job.unpack(payload, self._requests.size))
+                return None
+            return self._requests.execute(verb, flags, payload)
         except (BoardError, LinkProtocol):
             raise
         except Exception as error:
@@ -179,100 +172,19 @@ class BoardService:
         except Exception:  # a HAL must not, but the link has to live on
             _log.exception("the hardware failed to ground")
 
-    # numbered requests
-
-    def _execute(self, verb: int, flags: int, payload: memoryview) -> list[Buffer] | None:
-        if flags & ~_FLAGS.get(verb, 0):
-            raise BoardError(Status.VERB, f"flags 0x{flags:02x} of verb 0x{verb:02x}")
-        match verb:
-            case Verb.CONFIGURE:
-                return self._configure(messages.Configure.unpack(payload, flags))
-            case Verb.READ:
-                read = verbs.Read.unpack(payload, self._size)
-                return self._read(read.code, read.averages, read.cells)
-            case Verb.PULSE:
-                return self._pulse(verbs.Pulse.unpack(payload, self._size))
-            case Verb.VMM:
-                return self._vmm(products.Vmm.unpack(payload, flags))
-            case Verb.PAIRS:
-                return self._pairs(products.Pairs.unpack(payload, flags))
-            case Verb.WEIGHTS:
-                info = self._hal.info
-                weights = products.unpack_weights(payload, info.tiles, info.cols)
-                self._weights = scaling.sixteen_bits(weights)
-                return []
-            case Verb.COUNTERS:
-                return self._counters(payload)
-            case Verb.REST:
-                self._hal.relax(verbs.unpack_rest(payload))
-                return []
-            case Verb.JOB:
-                self._start(verbs.Job.unpack(payload, self._size))
-                return None
-        raise BoardError(Status.VERB, f"unknown verb 0x{verb:02x}")
-
-    def _configure(self, request: messages.Configure) -> list[Buffer]:
-        limits, settings = self._hal.limits, self._array.converters
-        if request.limits is not None:
-            self._hal.limits = _tightened(limits, request.limits)
-        try:
-            self._array.configure(request.converters)
-        except LimitError:
-            self._hal.limits = limits
-            self._array.configure(settings)
-            raise
-        return []
-
-    def _read(self, code: int, averages: int, cells: Addresses | None) -> list[Buffer]:
-        self._fits(verbs.Codes.length(verbs.count(cells, self._size), averages))
-        sums, clipped = self._hal.read(code, self._all if cells is None else cells, averages)
-        return verbs.Codes(sums, clipped).pack(averages)
-
-    def _pulse(self, p: verbs.Pulse) -> list[Buffer]:
-        if p.averages:  # refuse the read before the pulse is given
-            self._fits(verbs.Codes.length(p.codes.size, p.averages))
-            self._hal.check_read(p.code, p.averages)
-        cells = self._all if p.cells is None else p.cells
-        self._hal.pulse(cells, p.codes, p.ticks, p.counts)
-        return self._read(p.code, p.averages, p.cells) if p.averages else []
-
-    def _vmm(self, vmm: products.Vmm) -> list[Buffer]:
-        check_vmm(vmm.codes.shape, vmm.window, vmm.unfold, vmm.transposed, self._hal.info)
-        tiles, vectors, outputs = vmm.answer_shape
-        self._fits(tiles * vectors * outputs)
-        # a copy: hardware interfaces, and compiled code, want arrays that may be written
-        codes = vmm.codes.copy()
-        return [self._hal.convert(codes, vmm.window, vmm.unfold, vmm.transposed)]
-
-    def _pairs(self, p: products.Pairs) -> list[Buffer]:
-        info, parts = self._hal.info, []
-        for w, wanted in zip(p.windows, p.wanted, strict=True):
-            check_vmm(p.codes.shape, w, p.unfold, False, info)
-            parts.append(Part(w, self._weights[list(w.tiles), slice(*w.cols)], wanted))
-        self._fits(products.pairs_length(math.prod(p.answer_shape), p.tiles))
-        return products.pack_pairs(*self._hal.convert_pairs(p.codes.copy(), parts, p.unfold))
-
-    def _counters(self, payload: memoryview) -> list[Buffer]:
-        reader = Reader(payload)
-        cells = reader.cells(self._size)
-        reader.end()
-        self._fits(4 * verbs.count(cells, self._size))
-        counts = self._hal.counts
-        return [(counts if cells is None else counts[cells]).astype("<u4")]
-
     def _start(self, request: verbs.Job) -> None:
         native = f"job:{request.name}" in self._hal.info.capabilities
         if not native and request.name not in self._jobs:
             raise BoardError(Status.CAPABILITY, f"no job is called {request.name!r}")
-        cells = self._all if request.cells is None else request.cells
-        self._fits(verbs.result_length(cells.size))
+        cells = self._requests.cells(request.cells)
+        self._requests.fits(verbs.result_length(cells.size))
         if not np.isfinite(request.target).all():
             raise BoardError(Status.JOB, "targets must be finite")
-        target = request.target.astype(np.float64)
+        target, array = request.target.astype(np.float64), self._requests.array
         if native:
-            self._job = _in_parts(self._array, request.name, request.settings, cells, target)
+            self._job = _in_parts(array, request.name, request.settings, cells, target)
         else:
-            self._job = self._jobs[request.name](self._array, request.settings, cells, target)
+            self._job = self._jobs[request.name](array, request.settings, cells, target)
 
     def _step(self, job: Generator[object, None, JobResult]) -> None:
         answer: list[Buffer] | BoardError
@@ -288,13 +200,6 @@ class BoardService:
             answer = self._failure(error)
         self._job = None
         self._session.finish(answer)
-
-    def _fits(self, length: int) -> None:
-        if length > self._session.reply_max:
-            raise BoardError(
-                Status.TOO_LARGE,
-                f"the answer has {length} bytes, frames carry {self._session.reply_max}",
-            )
 
     def _failure(self, error: Exception) -> BoardError:
         match error:
@@ -352,17 +257,3 @@ def _in_parts(
         np.concatenate([part.converged for part in parts]),
         max(part.rounds for part in parts),
     )
-
-
-def _tightened(now: Limits, wanted: Limits) -> Limits:
-    pairs = [
-        (wanted.v_set, now.v_set),
-        (wanted.v_reset, now.v_reset),
-        (wanted.v_read, now.v_read),
-        (now.width_min, wanted.width_min),
-        (wanted.width_max, now.width_max),
-        (wanted.count_max, now.count_max),
-    ]
-    if not all(tight <= loose for tight, loose in pairs):
-        raise LimitError("limits may only become tighter")
-    return wanted
