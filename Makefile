@@ -29,8 +29,8 @@ bench: .venv/ready
 	$(BIN)/python benchmarks/link_overhead.py
 	$(BIN)/python benchmarks/lenet_seeds.py
 
-docs: .venv/docs
-	$(BIN)/mkdocs build --quiet --strict
+docs: .venv/docs .types
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # wheel and sdist as they would be published, and the wheel's demo where nothing else is installed
 release-check: .venv/release
