@@ -70,11 +70,10 @@ def rewritten(plus, minus, difference, stuck_plus, stuck_minus, low, high):  # t
         return plus, minus_alone, False, True
     if not (stuck_plus or stuck_minus):
         return low + max(wanted, 0.0), low + max(-wanted, 0.0), True, True
-    if not stuck_plus:
-        plus = min(max(plus_alone, low), high)
-    if not stuck_minus:
-        minus = min(max(minus_alone, low), high)
-    return plus, minus, not stuck_plus, not stuck_minus
+    # one that has gone as far as it can is left alone
+    goal_plus = plus if stuck_plus else min(max(plus_alone, low), high)
+    goal_minus = minus if stuck_minus else min(max(minus_alone, low), high)
+    return goal_plus, goal_minus, goal_plus != plus, goal_minus != minus
 
 
 @numba.njit(cache=True, nogil=True)

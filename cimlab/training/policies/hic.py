@@ -31,7 +31,7 @@ BITS = 7
 class HybridCells(Updater):
     """Integers that overflow into cells."""
 
-    settings: ClassVar[Mapping[str, Any]] = {**BLIND, "threshold": 0.125}
+    settings: ClassVar[Mapping[str, Any]] = {**BLIND, "threshold": 0.08}
 
     _steps = 0
 

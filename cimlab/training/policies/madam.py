@@ -42,7 +42,7 @@ class LogarithmicWeights(Updater):
     settings: ClassVar[Mapping[str, Any]] = {
         "program": "ispp",
         "schedule": "cosine",
-        "rate": 5.0,
+        "rate": 20.0,
         "weight_decay": 0.0,
     }
 

@@ -26,9 +26,10 @@ from .nandakumar import BLIND
 
 SECONDS = 1.0
 """Between two batches."""
-STEP = 0.07e-6
-"""Nominal rise by a pulse of 0.3 us, A at 0.1 V: 4 % of what is left, near the low end."""
-PULSES = Blind(v_set=1.5, v_reset=2.5, width=0.3e-6, step_set=STEP, step_reset=STEP)
+STEP = 0.2e-6
+"""Nominal rise by a pulse of 1 us, A at 0.1 V: 12 % of what is left, in the lower half. Shorter
+pulses have finer steps, but not less noise."""
+PULSES = Blind(v_set=1.5, v_reset=2.5, step_set=STEP, step_reset=STEP)
 REFRESH = WriteVerify(tol=0.15e-6, v_step=0.1)
 LOW, HIGH = 0.1e-6, 2.0e-6
 """Window of the cells, A at 0.1 V."""

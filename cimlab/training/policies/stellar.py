@@ -20,7 +20,7 @@ from cimlab.training.updater import Update, Updater
 
 from .nandakumar import BLIND
 
-LEAST = 0.3
+LEAST = 0.2
 """Gradient that earns a pulse, over the layer's largest, at the beginning."""
 
 
