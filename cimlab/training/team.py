@@ -61,7 +61,8 @@ class Team:
             return marks
         total = torch.tensor(marks, dtype=torch.uint8)
         distributed.all_reduce(total, distributed.ReduceOp.MAX)
-        return np.not_equal(total.numpy(), 0)
+        marked: NDArray[np.bool_] = total.numpy().astype(np.bool_)
+        return marked
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average the parameters' gradients, all in one message."""
