@@ -23,7 +23,6 @@ SAME: dict[str, Any] = {"network": "vgg8", "schedule": "onecycle"}
 """Of all modes."""
 ROUNDED: dict[str, Any] = {"rate": 5.0, "headroom": 1.0}
 """Of modes whose weights have a range."""
-ON_CHIP: dict[str, Any] = {"crest": 3.0}
 RUNS = Path("runs/vgg8")
 
 
@@ -38,8 +37,6 @@ def trained(mode: str, budget: dict[str, int] = BUDGET) -> Path:
         return file
     hardware = load_hardware("table1")
     own = {} if mode == "fp32" else ROUNDED | hardware.recipe
-    if mode == "mixed":
-        own |= ON_CHIP
     plan = training.recipe(SAME | own | budget | {"mode": mode})
     training.start_run(plan, hardware.station(training.tiles(plan, hardware)), file)
     return file
