@@ -42,14 +42,10 @@ class CountingHal:
         hal: The hardware.
         counts: Where pulses are counted, uint32, one a cell in order of address, any shape; used
             in place, so it may live in a file. New zeros if None.
-
-    Attributes:
-        limits: What is refused beyond; may be replaced by tighter ones.
     """
 
     def __init__(self, hal: BoardHal, counts: NDArray[np.uint32] | None = None) -> None:
         info = hal.info
-        self.limits: Limits = info.limits
         self._hal = hal
         self._info = info
         self._size = info.tiles * info.rows * info.cols
@@ -62,14 +58,25 @@ class CountingHal:
         self._v_read = info.defaults.v_read
         self._gate = 0
         self._grounded = True
+        # looked up once: asking whether an object fits a protocol takes as long as a small product
         self._float_hal = hal if isinstance(hal, FloatHal) else None
+        self._pair_hal = hal if isinstance(hal, PairHal) else None
         # the last job that was found harmless, and by which limits
         self._passed: tuple[str, dict[str, float], Limits, float] | None = None
 
     @property
     def info(self) -> HalInfo:
         """The hardware's, with the limits in force."""
-        return dataclasses.replace(self._info, limits=self.limits)
+        return self._info
+
+    @property
+    def limits(self) -> Limits:
+        """What is refused beyond; may be replaced by tighter ones."""
+        return self._info.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._info = dataclasses.replace(self._info, limits=limits)
 
     @property
     def counts(self) -> NDArray[np.uint32]:
@@ -109,8 +116,8 @@ class CountingHal:
     ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """See PairHal; works with any hardware."""
         self._check_inputs(codes)
-        if isinstance(self._hal, PairHal):
-            return self._hal.convert_pairs(codes, parts, unfold)
+        if self._pair_hal is not None:
+            return self._pair_hal.convert_pairs(codes, parts, unfold)
         return scaling.pairs_by_columns(
             codes,
             parts,
