@@ -1,4 +1,4 @@
-"""Digital gradients, compiled: weights times their tiles' gains, and convolutions of few channels.
+"""Digital gradients, compiled: weights times their tiles' gains, and layers of few channels.
 
 Libraries lay a convolution out for many channels; with a handful of them that costs more than the
 arithmetic. Here the output's gradient is spread over the lines of the padded input, so that every
@@ -51,6 +51,27 @@ def _mix(rows, factors, out):  # type: ignore[no-untyped-def]
         r0, f0 = rows[k], factors[k]
         for i in range(n):
             out[i] += r0[i] * f0
+
+
+@_sums
+def effective(weight, gain, part):  # type: ignore[no-untyped-def]
+    """Weights times the gains (tiles,) of their tiles; part is the tile of each weight."""
+    out = np.empty(weight.shape, np.float32)
+    flat, own, tiles = out.reshape(-1), weight.reshape(-1), part.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = own[i] * gain[tiles[i]]
+    return out
+
+
+@_sums
+def split(product, weight, gain, part, to_weight, to_gain):  # type: ignore[no-untyped-def]
+    """Gradients of weights and of gains (tiles,) from that of their product."""
+    whole, own, tiles = product.reshape(-1), weight.reshape(-1), part.reshape(-1)
+    out = to_weight.reshape(-1)
+    to_gain[:] = 0
+    for i in range(out.size):
+        out[i] = whole[i] * gain[tiles[i]]
+        to_gain[tiles[i]] += whole[i] * own[i]
 
 
 @_sums
@@ -117,21 +138,22 @@ def conv_gradients(grad, x, weight, gain, part, padding, to_x, to_weight, to_bia
 
 
 @_sums
-def effective(weight, gain, part):  # type: ignore[no-untyped-def]
-    """Weights times the gains (tiles,) of their tiles; part is the tile of each weight."""
-    out = np.empty(weight.shape, np.float32)
-    flat, own, tiles = out.reshape(-1), weight.reshape(-1), part.reshape(-1)
-    for i in range(flat.size):
-        flat[i] = own[i] * gain[tiles[i]]
-    return out
-
-
-@_sums
-def split(product, weight, gain, part, to_weight, to_gain):  # type: ignore[no-untyped-def]
-    """Gradients of weights and of gains (tiles,) from that of their product."""
-    whole, own, tiles = product.reshape(-1), weight.reshape(-1), part.reshape(-1)
-    out = to_weight.reshape(-1)
-    to_gain[:] = 0
-    for i in range(out.size):
-        out[i] = whole[i] * gain[tiles[i]]
-        to_gain[tiles[i]] += whole[i] * own[i]
+def linear_gradients(grad, x, weight, gain, part, to_x, to_weight, to_bias, to_gain):  # type: ignore[no-untyped-def]
+    """The same for a Linear layer: grad (n, outputs), x (n, inputs), the others alike."""
+    vectors, outputs = grad.shape
+    product = np.zeros(weight.shape, np.float32)
+    carried = effective(weight, gain, part)
+    to_bias[:] = 0
+    to_x[:] = 0
+    for b in range(vectors):
+        for o in range(outputs):
+            error = grad[b, o]
+            to_bias[o] += error
+            line, source = product[o], x[b]
+            for i in range(line.size):
+                line[i] += error * source[i]
+            if to_x.size:
+                target, back = to_x[b], carried[o]
+                for i in range(target.size):
+                    target[i] += error * back[i]
+    split(product, weight, gain, part, to_weight, to_gain)

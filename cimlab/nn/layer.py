@@ -209,6 +209,35 @@ class ChipLayer(nn.Module):
         """Gradients of x (None unless needed), weight, bias (None without) and gain, digitally."""
         raise NotImplementedError
 
+    def _few(
+        self, kernel: Callable[..., None], grad: Tensor, x: Tensor, need_x: bool, *settings: Any
+    ) -> _Gradients:
+        """`gradients` by a kernel of `digital`."""
+        to_x = np.empty(x.shape if need_x else (0,) * x.dim(), np.float32)
+        to_weight = np.empty(self.weight.shape, np.float32)
+        to_bias, to_gain = (
+            np.empty(len(self.weight), np.float32),
+            np.empty(len(self.gain), np.float32),
+        )
+        kernel(
+            grad.contiguous().numpy(),
+            x.contiguous().numpy(),
+            self.weight.detach().numpy(),
+            self.gain.detach().numpy(),
+            self._part_of,
+            *settings,
+            to_x,
+            to_weight,
+            to_bias,
+            to_gain,
+        )
+        return (
+            torch.from_numpy(to_x) if need_x else None,
+            torch.from_numpy(to_weight),
+            None if self.bias is None else torch.from_numpy(to_bias),
+            torch.from_numpy(to_gain),
+        )
+
     def errors(self, grad: Tensor, x: Tensor, cells: DeviceWindow) -> Tensor:
         """The gradient of x through the array, whose cells' currents lie in that window."""
         raise NotImplementedError
@@ -241,6 +270,9 @@ class ChipLinear(ChipLayer):
     def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
         """See ChipLayer."""
         flat, inputs = grad.reshape(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
+        if len(flat) * len(self.weight) <= digital.FEW:
+            to_x, *others = self._few(digital.linear_gradients, flat, inputs, need_x)
+            return None if to_x is None else to_x.view(x.shape), *others
         bias = None if self.bias is None else flat.sum(0)
         to_weight, to_gain = self.split(flat.T @ inputs)
         return (grad @ self.effective() if need_x else None), to_weight, bias, to_gain
@@ -292,7 +324,7 @@ class ChipConv2d(ChipLayer):
         u = self.unfold
         plain = u.stride == u.dilation == (1, 1)
         if plain and len(x) * x.shape[1] * len(self.weight) <= digital.FEW:
-            return self._few_channels(grad, x, need_x)
+            return self._few(digital.conv_gradients, grad, x, need_x, u.padding)
         to_x, product, to_bias = torch.ops.aten.convolution_backward(
             grad,
             x,
@@ -317,25 +349,6 @@ class ChipConv2d(ChipLayer):
         return torch.nn.functional.fold(
             columns.transpose(1, 2), x.shape[2:], u.kernel, u.dilation, u.padding, u.stride
         )
-
-    def _few_channels(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
-        to_x = torch.empty(x.shape if need_x else (0, 0, 0, 0))
-        to_weight, to_gain = torch.empty_like(self.weight), torch.empty_like(self.gain)
-        to_bias = torch.empty(len(self.weight))
-        digital.conv_gradients(
-            grad.contiguous().numpy(),
-            x.contiguous().numpy(),
-            self.weight.detach().numpy(),
-            self.gain.detach().numpy(),
-            self._part_of,
-            self.unfold.padding,
-            to_x.numpy(),
-            to_weight.numpy(),
-            to_bias.numpy(),
-            to_gain.numpy(),
-        )
-        bias = None if self.bias is None else to_bias
-        return to_x if need_x else None, to_weight, bias, to_gain
 
 
 class _Measured(torch.autograd.Function):
