@@ -27,6 +27,13 @@ class AdamW(torch.optim.AdamW):
 
     def __init__(self, groups: Iterable[dict[str, Any]], lr: float, weight_decay: float) -> None:
         super().__init__(groups, lr, weight_decay=weight_decay, fused=True)
+        for parameter in self._parameters():  # as torch's first step would
+            moments = (torch.zeros_like(parameter) for _ in range(2))
+            self.state[parameter] = dict(zip(_STATE, (*moments, torch.zeros(())), strict=True))
+
+    # torch guards this method from its compiler, and for that imports it: two seconds of every
+    # training's start
+    add_param_group = torch.optim.Optimizer.add_param_group.__wrapped__  # type: ignore[attr-defined]
 
     def _parameters(self) -> list[Tensor]:
         """Of all groups, in order."""
