@@ -31,6 +31,8 @@ from cimlab.protocols.procedure import Plan
 
 GAIN_MOST = 3.0
 """Cells are not believed to differ from the model by more than this, in ln; stuck ones do."""
+FAR_LEAST = 1e-3
+"""Of ln(distance to the bound over that of the band's far edge)."""
 STILL, NOTICED = 3.0, 6.0
 """A pulse had no effect if the cell moved less than the one while it should have moved more than
 the other, both in sigmas of two reads."""
@@ -77,6 +79,10 @@ class Predicted(LoopPlan):
     response: Response = Field(description="what a pulse does to this device")
     misses_max: int = Field(
         default=3, ge=1, description="rounds in a row without an effect that give a cell up"
+    )
+
+    pulses_max: int = Field(
+        default=300, ge=1, description="pulses after which a cell is given up, for its wear"
     )
 
     @model_validator(mode="after")
@@ -139,6 +145,7 @@ class _Cells:
         self._gain = np.zeros((2, n))
         self._variance = np.repeat(self._law.spread[:, None] ** 2, n, axis=1)
         self._misses = np.zeros(n, np.int64)
+        self._spent = np.zeros(n, np.int64)
         self._g = np.full(n, np.nan)
         self._up: NDArray[np.int64] = np.zeros(n, np.int64)
         self._count: NDArray[np.int64] = np.zeros(n, np.int64)
@@ -157,16 +164,20 @@ class _Cells:
             np.log(left / law.left(up, self._target + side * toward * self._tol))
             for side in (-1, 1)
         )
-        near = np.maximum(near, 1e-3 * far)
+        # a target near the bound, or beyond: as far towards it as a strong pulse leads
+        far = np.where(far > FAR_LEAST, far, 1.0)
+        near = np.clip(near, 1e-3 * far, far)
         gain = self._gain[up, every]
         v, rate = law.amplitude(up, (np.log(near) + np.log(far)) / 2 - gain)
         # several pulses where one is too weak, but no more than almost certainly stop short
         sure = np.sqrt(self._variance[up, every] + law.scatter[up] ** 2)
         many = np.floor(near * np.exp(-rate - gain - sure))
-        count = np.clip(many, 1, law.count_max).astype(np.int64)
+        spare = self._plan.pulses_max - self._spent
+        count = np.clip(many, 1, np.clip(spare, 1, law.count_max)).astype(np.int64)
         self._g, self._up, self._count = g, up, count
+        self._spent += count
         self._expected = np.log(count) + rate
-        lost = (self._misses >= self._plan.misses_max) | np.isnan(g)
+        lost = (self._misses >= self._plan.misses_max) | (spare <= 0) | np.isnan(g)
         return np.where(lost, 0.0, toward * v), count
 
     def _learn(self, g: Floats) -> None:
@@ -192,5 +203,5 @@ class _Cells:
     def keep(self, stay: Mask) -> None:
         """See Controller."""
         self._gain, self._variance = self._gain[:, stay], self._variance[:, stay]
-        for name in ("_target", "_misses", "_g", "_up", "_count", "_expected"):
+        for name in ("_target", "_misses", "_spent", "_g", "_up", "_count", "_expected"):
             setattr(self, name, getattr(self, name)[stay])

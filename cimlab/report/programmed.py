@@ -23,7 +23,7 @@ AMPERES = "\N{MICRO SIGN}A"
 LEVELS_MOST = 64
 """More targets than these are no levels but a continuum."""
 BINS = 60
-LETTERS = 21
+LETTERS = 23
 """Of the small print, an inch."""
 MINUS, SIGMA, PLUS_MINUS, MEAN = "\N{MINUS SIGN}", "\u03c3", "\N{PLUS-MINUS SIGN}", "\u00b5"
 
@@ -38,7 +38,7 @@ def levels(found: Material, width: float) -> Figure | str:
     else:
         return "no run of `cimlab program` with levels"
     with printed():
-        figure = blank(width, 0.62 * width if width < 5 else 0.42 * width)
+        figure = blank(width, 0.78 * width if width < 5 else 0.42 * width)
         axes = figure.subplots()
         shades = _shades(wanted.size)
         gap = float(np.diff(wanted).min())
