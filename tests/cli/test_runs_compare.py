@@ -1,6 +1,5 @@
 """`cimlab runs compare`: settings that differ, and figures, side by side."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,6 @@ def test_a_folder_with_runs_of_several_kinds(runs: Path) -> None:
     assert table["v_set_median_V"] == ["-", "-", "1.5"]
     assert "plan.lr" in table  # a sweep has none
     assert table["unreadable"][0] == "d.h5:"
-    assert json.loads(cimlab("runs", "compare", ".", "--json", cwd=runs).stdout)["unreadable"]
 
 
 def test_a_shell_completes_commands_and_sweeps(tmp_path: Path) -> None:
@@ -57,6 +55,5 @@ def test_a_shell_completes_commands_and_sweeps(tmp_path: Path) -> None:
         asked["_CIMLAB_COMPLETE"] = "complete_bash"
         return cimlab(cwd=tmp_path, **asked).stdout.split()
 
-    assert "sweep" in complete("sw")
     assert {"iv", "retention"} <= set(complete("sweep", ""))
     assert "_CIMLAB_COMPLETE" in cimlab("--show-completion", "bash", cwd=tmp_path).stdout
