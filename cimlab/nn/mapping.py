@@ -14,6 +14,9 @@ import numpy as np
 
 from cimlab.core.array import Floats, Mask
 
+FINE = 0.02
+"""Share of the window that no write resolves."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceWindow:
@@ -73,7 +76,8 @@ def rewritten(plus, minus, difference, stuck_plus, stuck_minus, low, high):  # t
     # one that has gone as far as it can is left alone
     goal_plus = plus if stuck_plus else min(max(plus_alone, low), high)
     goal_minus = minus if stuck_minus else min(max(minus_alone, low), high)
-    return goal_plus, goal_minus, goal_plus != plus, goal_minus != minus
+    least = FINE * (high - low)
+    return goal_plus, goal_minus, abs(goal_plus - plus) > least, abs(goal_minus - minus) > least
 
 
 @numba.njit(cache=True, nogil=True)

@@ -224,6 +224,7 @@ def test_errors_through_an_array_that_cannot_are_refused() -> None:
 def test_beside_a_stuck_cell_the_other_one_is_not_written_for_nothing() -> None:
     updater, layer, _ = exact("nandakumar", 0.1)
     updater.stuck[0, 3] = True
+    updater.believed[1, 3] = 1.5e-6
     for expected in (1, 0, 0):  # the minus cell goes to its end, and stays there
         layer.weight.grad = torch.zeros_like(layer.weight)
         layer.weight.grad.view(-1)[3] = -2 * layer.scale * WINDOW.span
