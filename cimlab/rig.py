@@ -12,19 +12,21 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from cimlab.board.hal_array import HalArray
-from cimlab.core.array import CimArray
+from cimlab.core.array import CimArray, Converters
 from cimlab.core.bench import BenchTable, MockBench
 from cimlab.core.errors import BoardError
 from cimlab.core.events import Sink
 from cimlab.core.guard import Guarded, tighter
+from cimlab.core.joined import JoinedArray
 from cimlab.core.station import (
     Arc2Board,
     Connection,
+    JoinedBoards,
     MockBoard,
     ModelArray,
     ReplayedTrace,
@@ -60,7 +62,7 @@ class StationArray(Guarded):
         station: What was opened.
         hardware: The bare array; closed with this one.
         sink: Receives an event for every verb.
-        process: The emulated hardware, ended after the array is closed.
+        processes: Emulated hardware, ended after the array is closed.
         minder: Turns a bench off should this process die; released after the array is closed.
 
     Attributes:
@@ -75,7 +77,7 @@ class StationArray(Guarded):
         station: Station,
         hardware: CimArray,
         sink: Sink | None,
-        process: EmulatedHardware | None,
+        processes: Sequence[EmulatedHardware] = (),
         minder: Minder | None = None,
     ) -> None:
         seam = hardware if station.trace is None else _recorded(station, station.trace, hardware)
@@ -90,13 +92,17 @@ class StationArray(Guarded):
         super().__init__(tapped, limits.limits(), self._life.wear(limits.pulses_max))
         self.station = station
         self._hardware = hardware
-        self._process = process
+        self._processes = processes
         self._minder = minder
 
     @property
     def link(self) -> LinkStatistics | None:
-        """What went over the board link so far; None where there is no link."""
-        return self._hardware.statistics if isinstance(self._hardware, SocArray) else None
+        """What went over the board links so far, all together; None where there is no link."""
+        each = [board.statistics for board, _ in _boards(self._hardware, self.converters)]
+        if not each:
+            return None
+        sums = [sum(values) for values in zip(*map(dataclasses.astuple, each), strict=True)]
+        return LinkStatistics(*sums)
 
     def close(self) -> None:
         """Ground, release the hardware, and end what was started for it."""
@@ -110,9 +116,16 @@ class StationArray(Guarded):
             if self._minder is not None:
                 self._minder.release()
         finally:
-            if self._process is not None:
-                self._process.stop()
+            _stop(self._processes)
             self._life.keep()
+
+
+def _boards(hardware: CimArray, settings: Converters) -> list[tuple[SocArray, Converters]]:
+    """The arrays that are behind a board link, and each one's part of converter settings."""
+    if isinstance(hardware, JoinedArray):
+        each = zip(hardware.members, hardware.settings(settings), strict=True)
+        return [(member, own) for member, own in each if isinstance(member, SocArray)]
+    return [(hardware, settings)] if isinstance(hardware, SocArray) else []
 
 
 def _recorded(station: Station, trace: str, hardware: CimArray) -> CimArray:
@@ -196,6 +209,29 @@ def _reached(mock: MockBoard | MockBench, process: EmulatedHardware) -> Connecti
     return found
 
 
+def _opened(connection: Connection, patience: float, processes: list[EmulatedHardware]) -> CimArray:
+    """Open hardware; processes that are started for it are added to the list."""
+    if isinstance(connection, MockBoard | MockBench):
+        processes.append(EmulatedHardware(connection))
+        connection = _reached(connection, processes[-1])
+    if isinstance(connection, JoinedBoards):
+        with contextlib.ExitStack() as undo:
+            members = []
+            for board in connection.boards:
+                members.append(_opened(board, patience, processes))
+                undo.callback(members[-1].close)
+            joined = JoinedArray(members)
+            undo.pop_all()
+        return joined
+    assert not isinstance(connection, MockBoard | MockBench)  # noqa: S101 - it has an address
+    return _patiently(connection, patience)
+
+
+def _stop(processes: Sequence[EmulatedHardware]) -> None:
+    for process in processes:
+        process.stop()
+
+
 def open_array(
     station: Station | str | Path, sink: Sink | None = None, patience: float = 0.0
 ) -> StationArray:
@@ -215,26 +251,21 @@ def open_array(
     """
     if not isinstance(station, Station):
         station = load_station(station)
-    connection = station.connection
-    process = None
+    processes: list[EmulatedHardware] = []
     with contextlib.ExitStack() as undo:
-        if isinstance(connection, MockBoard | MockBench):
-            process = EmulatedHardware(connection)
-            undo.callback(process.stop)
-            connection = _reached(connection, process)
-        assert not isinstance(connection, MockBoard | MockBench)  # noqa: S101 - it has an address
-        hardware = _patiently(connection, patience)
+        undo.callback(_stop, processes)
+        hardware = _opened(station.connection, patience, processes)
         undo.callback(hardware.close)
         minder = None
-        if isinstance(connection, BenchTable) and process is None:
-            minder = Minder(connection)
+        if isinstance(station.connection, BenchTable):
+            minder = Minder(station.connection)
             undo.callback(minder.release)
-        array = StationArray(station, hardware, sink, process, minder)
+        array = StationArray(station, hardware, sink, processes, minder)
         undo.callback(array.close)
         settings = station.converters.over(array.converters)
         array.configure(settings)
-        if isinstance(hardware, SocArray):
-            # the board refuses, too, what this station does not allow
-            hardware.configure(settings, array.spec.limits)
+        for board, own in _boards(hardware, settings):
+            # it refuses, too, what this station does not allow
+            board.configure(own, array.spec.limits)
         undo.pop_all()
     return array

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cimlab.core.station import Station
 
 _AVOIDED = "avoided_cells"
+_SECRET: Any = {"token": True, "boards": {"__all__": {"token"}}}
 _HEAD = "tile,row,column,current_A,conductance_S,saturated"
 
 
@@ -33,7 +34,7 @@ def station_facts(station: Station, usable: Mask | None = None) -> dict[str, Any
     """
     facts: dict[str, Any] = {
         "text": station.text,
-        "connection": station.connection.model_dump(mode="json", exclude={"token"}),
+        "connection": station.connection.model_dump(mode="json", exclude=_SECRET),
         "limits": station.limits.model_dump(mode="json", exclude_unset=True),
         "converters": station.converters.model_dump(mode="json", exclude_unset=True),
     }

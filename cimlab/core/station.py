@@ -13,6 +13,9 @@ A station is a TOML file or a short form; the short form is also what a file's `
     [array.limits]                          # optional; each may only tighten the array's own
     v_set = 2.8
     pulses_max = 1000000                    # of a cell's whole life: its wear budget
+    energy_max = 1e-6                       # J a cell takes up in one call, if it conducts ...
+    g_max = 500e-6                          # S
+    duty_max = 0.1                          # share of time cells are driven; the rest is waited
 
     [array.converters]                      # optional; what to set before the first verb
     v_read = 0.1
@@ -23,8 +26,9 @@ Short forms: `model:`, `model:?tiles=4&seed=3`, `model:device.toml?seed=3`, `moc
 `tcp://host:port?token=...`, `serial:///dev/ttyUSB0?baud=3000000`, `serial://COM3`,
 `bench:?dut=crossbar:8x8:brram&instruments=keithley2450,keysight81160a,keysightb2200`,
 `arc2:?firmware=arc2fw.bin&rows=8&cols=8`, `replay:session.h5`. Each takes `trace=session.h5`, too,
-and records a link trace. Where there is a board link, `faults=0.05&fault_seed=1` drops, damages and
-doubles frames on purpose.
+and records a link trace. Several boards are one array, tile after tile, when they are joined:
+`tcp://10.0.0.2:5000 + tcp://10.0.0.3:5000`. Where there is a board link,
+`faults=0.05&fault_seed=1` drops, damages and doubles frames on purpose.
 `cimlab.rig` turns a Station into hardware.
 """
 
@@ -42,7 +46,7 @@ from .bench import BenchTable, MockBench
 from .errors import ConfigError
 from .mistakes import explain, key_lines, nearest
 from .stream import DEFAULT_BAUD
-from .tables import ConvertersTable, Data, LimitsTable, Table
+from .tables import Budgets, ConvertersTable, Data, LimitsTable, Table
 
 Size = Annotated[int, Field(ge=1, le=4096)]
 
@@ -130,6 +134,15 @@ class ReplayedTrace(Data):
     file: str = Field(min_length=1, description="link trace, as `trace` made it")
 
 
+class JoinedBoards(Data):
+    """`tcp://a:5000 + tcp://b:5000` - boards of equal tiles as one array, their links at once."""
+
+    kind: Literal["joined"] = "joined"
+    boards: tuple[
+        Annotated[ModelArray | MockBoard | TcpBoard | SerialBoard, Field(discriminator="kind")], ...
+    ] = Field(min_length=2)
+
+
 Connection: TypeAlias = (
     ModelArray
     | MockBoard
@@ -139,7 +152,9 @@ Connection: TypeAlias = (
     | BenchTable
     | Arc2Board
     | ReplayedTrace
+    | JoinedBoards
 )
+_JOINT = " + "
 _SCHEMES: dict[str, type[Connection]] = {
     "model": ModelArray,
     "mock": MockBoard,
@@ -223,7 +238,7 @@ def parse_station(source: str, name: str) -> Station:
     if array is None and bench is not None:
         return Station(
             connection=bench,
-            limits=LimitsTable(pulses_max=bench.limits.pulses_max),
+            limits=LimitsTable(**bench.limits.model_dump(include=set(Budgets.model_fields))),
             converters=bench.converters,
             text=_public(source),
             trace=file.trace,
@@ -248,6 +263,8 @@ def parse_station(source: str, name: str) -> Station:
 
 def _connection(short: str) -> tuple[Connection, str | None]:
     """A short form as data, and the trace that it wants."""
+    if _JOINT in short:
+        return _joined(short)
     url = urlsplit(short)
     if url.scheme not in _SCHEMES:
         raise ConfigError(f"unknown station {short!r}" + nearest(url.scheme, _SCHEMES, ":"))
@@ -272,6 +289,21 @@ def _connection(short: str) -> tuple[Connection, str | None]:
         return kind.model_validate(options), trace
     except ValidationError as error:
         raise ConfigError(explain(error, kind, f"{_public(short)}:", {})) from error
+
+
+def _joined(short: str) -> tuple[Connection, str | None]:
+    """Several short forms as one array; a trace is of that array, whichever of them names it."""
+    parts = [_connection(part.strip()) for part in short.split(_JOINT)]
+    traces = [trace for _, trace in parts if trace is not None]
+    if len(traces) > 1:
+        raise ConfigError(f"joined boards have one trace, not {', '.join(traces)}")
+    try:
+        boards = JoinedBoards(boards=tuple(board for board, _ in parts))
+    except ValidationError as error:
+        raise ConfigError(
+            f"cannot join {_public(short)!r}: model:, mock:, tcp:// and serial:// can be joined"
+        ) from error
+    return boards, traces[0] if traces else None
 
 
 def _is_file(url: SplitResult) -> bool:

@@ -33,6 +33,7 @@ from tests.drivers.arc2.standin import installed, standin
 
 CHIP = Chip(device("brram"), tiles=2, rows=24, cols=20, seed=7)
 SIZE = f"tiles={CHIP.tiles}&rows={CHIP.rows}&cols={CHIP.cols}&seed={CHIP.seed}"
+PART = f"tiles=1&rows={CHIP.rows}&cols={CHIP.cols}"
 LOSSY = Faults(drop=0.03, corrupt=0.03, duplicate=0.03)
 
 
@@ -133,6 +134,8 @@ BACKENDS: dict[str, Callable[[], contextlib.AbstractContextManager[CimArray]]] =
     "lossy": lambda: over_memory(lossy()),
     "tcp": lambda: open_array(board_process("tcp")),
     "pty": lambda: open_array(board_process("pty")),
+    "joined": lambda: open_array(f"model:?{PART}&seed=7 + model:?{PART}&seed=8"),
+    "joined-boards": lambda: open_array(f"{board_process('tcp')} + model:?{PART}&seed=8"),
     "bench": lambda: open_array(bench_process("keithley2450,keysight81160a,keysightb2200")),
     "arc2": lambda: on_arc2(),
     "bench-smu": lambda: open_array(bench_process("keithley2400,keithley707b")),
