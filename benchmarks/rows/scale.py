@@ -41,7 +41,7 @@ def _vgg8(f: Figures) -> str:
 def _transfer(f: Figures) -> str:
     at = [
         f"{network['mode']} {part['median']:.4f} ({part['quartiles'][0]:.4f} - "
-        f"{part['quartiles'][1]:.4f})"
+        f"{part['quartiles'][1]:.4f}{', batch norm recalibrated' if part['recalibrated'] else ''})"
         for network in f["networks"].values()
         for part in network["transferred"]
         if part["sigma"] == MOST
@@ -91,6 +91,27 @@ def _retention(f: Figures) -> str:
                 f"{100 * corrected['accuracy']:.2f} %"
             )
     return "; ".join(parts)
+
+
+def _neighbours(f: Figures) -> str:
+    rows = [
+        f"{name} {100 * row['test_accuracy']:.2f} %, {row['updates_per_weight']:.2f}, "
+        f"{row['cell_writes_per_weight']:.2f}, {row['worst_cell_writes']:,}"
+        for name, row in f["rows"].items()
+    ]
+    return (
+        "accuracy, writes a weight after the first placement, cell writes a weight and the worst "
+        f"cell's with it: {'; '.join(rows)}. {f['epochs']} epochs of {f['images']:,} images, "
+        f"{len(f['seeds'])} seed(s); pcm on phase-change cells, all others on b-RRAM"
+    )
+
+
+def _eprop(f: Figures) -> str:
+    rows = [
+        f"{name} {row['error']:.2f} with {row['updates_per_weight']:.2f} writes a weight"
+        for name, row in f["rows"].items()
+    ]
+    return f"{'; '.join(rows)}; {f['presentations']} presentations, {len(f['seeds'])} seed(s)"
 
 
 MOST = 0.5
@@ -157,5 +178,20 @@ ROWS: dict[str, Row] = {
         "-",
         "python benchmarks/study.py --kill 3",
         _study,
+    ),
+    "neighbours": Row(
+        "the neighbours' schemes: same network, data, seeds and chip (docs/neighbours.md)",
+        "every row from a command, none from a paper",
+        "a mixed-precision variant (late) that beats all rows in accuracy and in writes",
+        "python benchmarks/neighbours.py --policies all --epochs 2 --images 12800 --seeds 0,1",
+        _neighbours,
+    ),
+    "eprop": Row(
+        "a spiking network on phase-change pairs learns a curve of unit variance by e-prop: "
+        "squared error",
+        "works",
+        "-",
+        "python benchmarks/eprop.py --presentations 150 --seeds 0",
+        _eprop,
     ),
 }
