@@ -21,6 +21,7 @@ def test_a_station_of_ones_own(cimlab_board):
     assert cimlab_board.link is None
 
 
+@pytest.mark.slow
 def test_a_bench_measures_cells(cimlab_bench):
     assert cimlab_bench.spec.vmm == "emulated"
     assert 0 < cimlab_bench.read(0.1).g.min() < 100e-6
