@@ -59,8 +59,10 @@ def trained(mates: Team, what: str) -> dict[str, Any]:
     }
     if run.updater is not None and array is not None:
         found["w_fp"] = run.updater.arrays()["master"].tolist()
-        cells = np.sort(run.updater.cells, axis=None)
+        order = np.argsort(run.updater.cells, axis=None)
+        cells = run.updater.cells.ravel()[order]
         found["own"] = array.read(0.1, cells, averages=64).current.tolist()
+        found["believed"] = run.updater.believed.ravel()[order].tolist()
     return found
 
 

@@ -63,8 +63,9 @@ def test_each_chip_is_its_own_but_w_fp_is_one(two: list[dict[str, Any]]) -> None
     assert first["w_fp"] == second["w_fp"]
     assert first["loss"] == second["loss"]
     own = np.array([first["own"], second["own"]])
-    assert 0.02e-6 < np.abs(own[0] - own[1]).mean() < 0.5e-6  # programming errors
-    assert np.corrcoef(own)[0, 1] > 0.8
+    apart = np.abs(own[0] - own[1]).mean()
+    assert 0.05e-6 < apart < 0.5e-6  # programming errors
+    assert np.abs(own.mean(0) - first["believed"]).mean() < apart / 4  # averaged reads
 
 
 def test_shares_cover_everything_once() -> None:
