@@ -114,6 +114,16 @@ def _eprop(f: Figures) -> str:
     return f"{'; '.join(rows)}; {f['presentations']} presentations, {len(f['seeds'])} seed(s)"
 
 
+def _ddp(f: Figures) -> str:
+    first, last = (100 * f[name] for name in ("loss_differs_first_100", "loss_differs_most"))
+    return (
+        f"the loss of a batch differs by at most {first:.2g} % in the first 100 batches and "
+        f"{last:.2g} % in all {f['steps']} (float sums in another order); accuracy "
+        f"{100 * f['accuracy'][1]:.2f} % against {100 * f['accuracy'][0]:.2f} %; {f['ratio']:.2f}x "
+        f"as fast. LeNet, {f['mode']}, batches of {f['batch_size']}"
+    )
+
+
 MOST = 0.5
 ROWS: dict[str, Row] = {
     "map-lenet": _map("lenet", "6,440; 6; 641; 707; 272,640", "0.46 / 0.42 / 0.05", "9", "0.0019"),
@@ -193,5 +203,12 @@ ROWS: dict[str, Row] = {
         "-",
         "python benchmarks/eprop.py --presentations 150 --seeds 0",
         _eprop,
+    ),
+    "ddp": Row(
+        "one training by two processes (torchrun) against one, the same global batch",
+        "same loss curve",
+        ">= 1.6x where cores allow",
+        "python benchmarks/team.py",
+        _ddp,
     ),
 }
