@@ -63,7 +63,7 @@ def test_the_ready_line_names_resources_that_answer(transport: str, tmp_path: Pa
         for name, model in zip(resources, ("2450", "81160A", "B2200A"), strict=True):
             assert model in ask(resources[name], "*IDN?")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
         assert process.stdout is not None
         assert process.stdout.read() == ""
 
@@ -72,7 +72,7 @@ def test_it_ends_with_its_standard_input(tmp_path: Path) -> None:
     with mock_bench("--while-stdin", cwd=tmp_path) as (_, process):
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
 
 
 def test_a_resistor_has_its_resistance(tmp_path: Path) -> None:

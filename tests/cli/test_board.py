@@ -31,7 +31,7 @@ def test_the_ready_line_is_an_address_that_works_and_sigterm_ends_it(tmp_path: P
         assert (data["tiles"], data["rows"], data["cols"]) == (2, 16, 8)
         assert {"counters", "job:ispp", "job:write_verify"} <= set(data["capabilities"])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
         assert process.stdout is not None
         assert process.stdout.read() == ""
     refused = result("info", "--station", address, cwd=tmp_path, code=4)

@@ -1,6 +1,7 @@
 """Pausing and stopping a training from another process, through RUN.h5.control."""
 
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def rows(file: Path) -> int:
         return run.rows("steps")
 
 
+def wait_until_paused(file: Path, child: subprocess.Popen[str]) -> None:
+    while child.poll() is None:
+        with records.load(file) as run:
+            if run.status == "paused":
+                return
+        time.sleep(0.02)
+    raise AssertionError(child.communicate()[1])
+
+
 @pytest.mark.parametrize(
     ("station", "pause"), [("model:", 0.5), pytest.param("tcp", 2.5, marks=pytest.mark.slow)]
 )
@@ -34,14 +44,14 @@ def test_a_training_pauses_goes_on_stops_and_is_resumed(
         with start(*plan, "--station", where, cwd=tmp_path) as child:
             wait_for("steps", 1, file, child)
             ask(file, "pause")
-            time.sleep(0.5)
+            wait_until_paused(file, child)
             before = rows(file)
             time.sleep(pause)
             assert rows(file) == before > 0
             ask(file, "run")
             wait_for("steps", before + 1, file, child)
             ask(file, "stop")
-            out, error = child.communicate(timeout=30)
+            out, error = child.communicate(timeout=60)
         assert child.returncode == 5, error
         assert json.loads(out)["error"]["kind"] == "Interrupted"
         assert "cimlab train lenet --resume run.h5" in error
@@ -54,7 +64,7 @@ def test_a_training_pauses_goes_on_stops_and_is_resumed(
         with start("--resume", "run.h5", cwd=tmp_path) as child:
             wait_for("steps", done + 1, file, child)
             ask(file, "stop")
-            assert child.wait(30) == 5
+            assert child.wait(60) == 5
     with records.load(file) as run:
         steps = run.column("steps", "step")
         np.testing.assert_array_equal(steps, range(1, len(steps) + 1))

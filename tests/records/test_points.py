@@ -177,21 +177,25 @@ def test_points_need_exactly_their_columns(path: Path) -> None:
         run.extend("points", {"time": np.zeros(1)})
 
 
-def test_a_reader_that_comes_at_once_sees_what_is_written_later(tmp_path: Path) -> None:
+def test_a_reader_that_comes_at_once_sees_what_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file appears complete, and only then is opened for writing: readers may come between."""
+    # the writer may have to wait for the processor
+    monkeypatch.setattr("cimlab.records.reader._BEGINNING", 60.0)
     for k in range(15):
         path = tmp_path / f"run{k}.h5"
         found: list[records.RunReader] = []
 
         def come(path: Path = path, found: list[records.RunReader] = found) -> None:
             while not path.exists():
-                pass
+                time.sleep(0)
             found.append(records.load(path))
 
-        reader = threading.Thread(target=come)
-        reader.start()
+        visitor = threading.Thread(target=come)
+        visitor.start()
         with RunWriter.create(path, HEADER) as run:
-            reader.join()
+            visitor.join()
             run.extend("points", rows([0], [0]))
             run.flush()
             assert found[0].rows("points") == 1

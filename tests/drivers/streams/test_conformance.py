@@ -43,13 +43,16 @@ def test_writing_nothing_is_allowed(ends: Ends) -> None:
 def test_read_returns_nothing_after_the_timeout(ends: Ends) -> None:
     start = time.monotonic()
     assert ends.stream.read(0.1) == b""
-    assert 0.09 <= time.monotonic() - start < 1.0
+    assert 0.09 <= time.monotonic() - start < 5.0
 
 
 def test_a_look_does_not_wait(ends: Ends) -> None:
-    start = time.monotonic()
-    assert ends.stream.read(0.0) == b""
-    assert time.monotonic() - start < 0.05
+    taken = []
+    for _ in range(5):
+        start = time.monotonic()
+        assert ends.stream.read(0.0) == b""
+        taken.append(time.monotonic() - start)
+    assert min(taken) < 0.05  # other programs may have had the processor
 
 
 def test_read_returns_as_soon_as_bytes_arrive(ends: Ends) -> None:
@@ -60,7 +63,7 @@ def test_read_returns_as_soon_as_bytes_arrive(ends: Ends) -> None:
     in_background(later)
     start = time.monotonic()
     assert ends.read_exactly(5) == b"late\0"
-    assert 0.05 < time.monotonic() - start < 2.0
+    assert 0.05 < time.monotonic() - start < 5.0
 
 
 def test_bulk_passes_both_ways_at_once(ends: Ends) -> None:
@@ -127,7 +130,7 @@ def test_close_wakes_a_reader_in_another_thread(ends: Ends) -> None:
     thread = in_background(wait)
     time.sleep(0.1)
     ends.stream.close()
-    thread.join(2.0)
+    thread.join(9.0)
     assert not thread.is_alive()
     assert [type(error) for error in errors] == [LinkClosed]
 
