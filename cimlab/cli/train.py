@@ -142,6 +142,20 @@ def command(network: str, made_for: str) -> Callable[..., None]:
             float | None,
             typer.Option(help="Weight range over the largest initial weight [default: 3]."),
         ] = None,
+        crest: Annotated[
+            float | None,
+            typer.Option(
+                help="While training, clip inputs of layers at so many of their root mean squares "
+                "[default: never; large networks 3]."
+            ),
+        ] = None,
+        stagger: Annotated[
+            bool | None,
+            typer.Option(
+                help="Let accumulators start anywhere between the thresholds [default: at zero; "
+                "large networks anywhere]."
+            ),
+        ] = None,
         baseline: Annotated[
             Path | None,
             typer.Option(

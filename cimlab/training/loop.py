@@ -149,7 +149,11 @@ class Training:
                 self._optimizer,
                 self.layers.values(),
                 Writer(array, recipe.writing, recipe.master, recipe.averages, team=team),
-                Trigger(0.0 if recipe.mode == "naive" else recipe.threshold, recipe.remainder),
+                Trigger(
+                    0.0 if recipe.mode == "naive" else recipe.threshold,
+                    recipe.remainder,
+                    recipe.seed if recipe.stagger else None,
+                ),
                 recipe.window,
             )
             self._chip = _Chip(array, self.model, self.layers, recipe.ranges == "fit")

@@ -73,6 +73,11 @@ class Recipe(Plan):
         description="keep: write whole multiples of the threshold, and carry over the rest and "
         "what the write missed; discard: write all of the change, start again from zero",
     )
+    stagger: bool = Field(
+        default=False,
+        description="accumulators start anywhere between the thresholds, so that weights do not "
+        "pass it in step",
+    )
     master: Literal["ideal", "readback"] = Field(
         default="readback",
         description="W_FP after a write: what was wanted (the paper's text), or what a read finds "
@@ -108,7 +113,6 @@ class Recipe(Plan):
     headroom: float = Field(
         default=3.0, ge=1, description="weight range over the largest initial weight of a layer"
     )
-
     crest: float | None = Field(
         default=None,
         gt=0,
@@ -199,6 +203,7 @@ def large(network: str, **changes: Any) -> dict[str, Any]:
     """The paper's settings for CIFAR-10 (PAPER 4), as a recipe takes them; changes replace some.
 
     A range no larger than the initial weights suits networks whose activations are normalised.
+    Without staggered accumulators VGG-8's loss rises at first, even on ideal cells.
     """
     settings: dict[str, Any] = {
         "network": network,
@@ -211,5 +216,7 @@ def large(network: str, **changes: Any) -> dict[str, Any]:
         "headroom": 1.0,
         "schedule": "plateau",
         "threshold": 1 / 15,
+        "stagger": True,
+        "crest": 3.0,
     }
     return settings | changes

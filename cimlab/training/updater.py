@@ -57,10 +57,12 @@ class Trigger:
         threshold: Share of the weight range; 0 writes every change at once.
         remainder: "discard" writes the whole change and starts again from zero; "keep" writes
             whole multiples of the threshold and carries over the rest and what the write missed.
+        stagger: Seed with which accumulators start anywhere between the thresholds; None: at zero.
     """
 
     threshold: float
     remainder: Literal["keep", "discard"]
+    stagger: int | None = None
 
 
 class Updater(ABC):
@@ -260,7 +262,20 @@ class MixedPrecision(Updater):
     accumulator instead, and the weights return to what the pairs are believed to carry (W_FP).
     Where an accumulator has passed the threshold, that pair is written. The optimiser stands
     before the accumulator, so momentum and Adam work as they are.
+
+    Adam moves the weights of a layer equally far a step. From a common start, those of an output
+    that is too large pass the threshold in the same few batches, and all their writes together
+    overshoot by far: the more inputs, the farther. Staggered accumulators pass one after another,
+    and a layer's sum of changes follows what the optimiser wants.
     """
+
+    def initialise(self, writer: Writer) -> Update:
+        """See Updater; then the accumulators are staggered."""
+        update = super().initialise(writer)
+        if self._trigger.stagger is not None:
+            share = np.random.default_rng(self._trigger.stagger).uniform(-1.0, 1.0, self.size)
+            self.accumulated[:] = share * self._trigger.threshold * self._limit
+        return update
 
     def step(self) -> Update:
         """One optimiser step on the accumulators, and the writing that it triggers."""

@@ -49,6 +49,7 @@ def build(
     make: Make,
     threshold: float = 1 / 3,
     remainder: Literal["keep", "discard"] = "discard",
+    stagger: int | None = None,
     **writing: Any,
 ) -> tuple[MixedPrecision, nn.Sequential, ExactWriter, list[ChipLayer]]:
     torch.manual_seed(0)
@@ -62,7 +63,7 @@ def build(
         make(model.parameters()),
         layers,
         writer,  # type: ignore[arg-type]
-        Trigger(threshold, remainder),
+        Trigger(threshold, remainder, stagger),
         WINDOW,
     )
     updater.initialise(writer)  # type: ignore[arg-type]
@@ -110,6 +111,25 @@ def test_below_the_threshold_nothing_is_written_and_weights_stand_still() -> Non
     assert writer.log == []
     assert (chip_weights(layers) == before).all()
     np.testing.assert_allclose(updater.accumulated, -0.3 * limits, rtol=1e-4)
+
+
+def test_staggered_weights_do_not_pass_the_threshold_in_step() -> None:
+    threshold = 0.2
+    for stagger, most in ((None, 60), (7, 15)):
+        updater, _, _, layers = build(sgd, threshold, stagger=stagger)
+        limits = np.concatenate([np.full(w.weight.numel(), w.scale * WINDOW.span) for w in layers])
+        before, start = chip_weights(layers), updater.accumulated.copy()
+        assert (np.abs(start) <= threshold * limits).all()
+        written = []
+        for _ in range(21):
+            push(layers, -threshold / 9.5 * limits)
+            written.append(updater.step().weights)
+        assert max(written) <= most
+        assert max(written) == 60 or stagger is not None
+        # all have been written, and nothing is lost on the way
+        assert (chip_weights(layers) != before).all()
+        moved = chip_weights(layers) + updater.accumulated - before - start
+        np.testing.assert_allclose(moved, 21 / 9.5 * threshold * limits, rtol=1e-3)
 
 
 def test_what_passes_the_threshold_is_written_to_master_plus_accumulated() -> None:
