@@ -89,7 +89,8 @@ class StationArray(Guarded):
         if sink is not None:
             tapped = Tapped(tapped, sink)
         limits = station.limits
-        super().__init__(tapped, limits.limits(), self._life.wear(limits.pulses_max))
+        wear = self._life.wear(limits.pulses_max)
+        super().__init__(tapped, limits.limits(), wear, limits.dose())
         self.station = station
         self._hardware = hardware
         self._processes = processes

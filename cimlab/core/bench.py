@@ -38,6 +38,9 @@ width_min = 20e-9
 width_max = 10e-3
 count_max = 1000
 pulses_max = 1000000                 # of a cell's whole life; left out: any number
+energy_max = 1e-6                    # J a cell takes up in one call, if it conducts g_max
+g_max = 500e-6                       # S; left out, as energy_max: any energy
+duty_max = 0.1                       # share of time that cells are driven; the rest is waited
 
 [bench.converters]                   # as [array.converters]; i_read is the reads' compliance
 v_read = 0.1
@@ -51,7 +54,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Strict, model_validator
 
 from .array import Limits
-from .tables import ConvertersTable, Data, Positive, PulsesMax, Table
+from .tables import Budgets, ConvertersTable, Data, Positive, Table
 
 Port = Annotated[int, Field(ge=1)]
 Ports = Annotated[tuple[Port, ...], Strict(False)]
@@ -80,7 +83,7 @@ class WiringTable(Table):
     bad_cols: Ports = ()
 
 
-class CellLimitsTable(Table):
+class CellLimitsTable(Budgets):
     """`[bench.limits]`: what the cells stand, as no board is there to know."""
 
     v_set: Positive = Field(default=_STANDS.v_set, description="V")
@@ -89,11 +92,6 @@ class CellLimitsTable(Table):
     width_min: Positive = Field(default=_STANDS.width_min, description="s")
     width_max: Positive = Field(default=_STANDS.width_max, description="s")
     count_max: int = Field(default=_STANDS.count_max, ge=1, description="pulses a cell in one call")
-    pulses_max: PulsesMax = None
-
-    def limits(self) -> Limits:
-        """As the seam's type, for one call."""
-        return Limits(**self.model_dump(exclude={"pulses_max"}))
 
 
 class BenchTable(Table):

@@ -26,6 +26,7 @@ from .array import (
     Window,
 )
 from .clock import Clock
+from .dose import Dose, Rest
 from .errors import ConfigError, LimitError
 from .wear import Wear
 
@@ -66,16 +67,25 @@ class Guarded(ArrayBase):
     Args:
         array: What does the work; closed with this wrapper.
         limits: The station's; the tighter of these and the array's own count.
-        wear: Which cells may get how many pulses more. With a budget there are no on-board jobs:
+        wear: Which cells may get how many pulses more.
+        dose: How much may heat a cell. With it, or a budget of pulses, there are no on-board jobs:
             nobody knows beforehand how many pulses one takes, so the same protocol runs here.
     """
 
-    def __init__(self, array: CimArray, limits: Limits, wear: Wear | None = None) -> None:
+    def __init__(
+        self,
+        array: CimArray,
+        limits: Limits,
+        wear: Wear | None = None,
+        dose: Dose | None = None,
+    ) -> None:
         self._array = array
         self._wear = wear
+        self._dose = dose
+        self._rest = Rest(1.0 if dose is None else dose.duty_max)
         self._limits = tighter(array.spec.limits, limits)
         able = array.spec.capabilities
-        if wear is not None and wear.pulses_max is not None:
+        if dose is not None or (wear is not None and wear.pulses_max is not None):
             able = frozenset(name for name in able if not name.startswith("job:"))
         self._spec = dataclasses.replace(array.spec, limits=self._limits, capabilities=able)
         # the last job's settings that were found harmless: training asks with the same ones
@@ -117,8 +127,9 @@ class Guarded(ArrayBase):
         self, v: ArrayLike, width: float, count: ArrayLike = 1, cells: Addresses | None = None
     ) -> None:
         """See CimArray."""
-        self._check_pulse(v, width, count, cells)
+        driven = self._check_pulse(v, width, count, cells)
         self._array.pulse(v, width, count, cells)
+        self._driven(driven)
 
     def pulse_and_read(
         self,
@@ -130,9 +141,11 @@ class Guarded(ArrayBase):
         averages: int = 1,
     ) -> Reading:
         """See CimArray."""
-        self._check_pulse(v, width, count, cells)
         self._check_read(v_read, None, averages)
-        return self._array.pulse_and_read(v, width, v_read, cells, count, averages)
+        driven = self._check_pulse(v, width, count, cells)
+        reading = self._array.pulse_and_read(v, width, v_read, cells, count, averages)
+        self._driven(driven)
+        return reading
 
     def vmm(self, v: Floats, window: Window | None = None) -> Product:
         """See CimArray."""
@@ -171,7 +184,11 @@ class Guarded(ArrayBase):
             )
         if pulses:
             _between("dwell beyond the read voltage", dwell, 0.0, self._limits.width_max, "s")
-        return self._array.sweep(v, i_comp, dwell, cells)
+        strong = v[~(np.abs(v) <= self._limits.v_read)]
+        driven = self._heats(strong, dwell, 1, one_cell=True)
+        trace = self._array.sweep(v, i_comp, dwell, cells)
+        self._driven(driven)
+        return trace
 
     def train(
         self, v: Floats, width: ArrayLike, v_read: float, cells: Addresses, averages: int = 1
@@ -184,7 +201,10 @@ class Guarded(ArrayBase):
             raise ValueError(f"width of shape {widths.shape} does not fit {v.size} pulses")
         _all_between("pulse width", widths, limits.width_min, limits.width_max, "s")
         self._check_read(v_read, None, averages)
-        return self._array.train(v, width, v_read, cells, averages)
+        driven = self._heats(v, widths, 1, one_cell=True)
+        trace = self._array.train(v, width, v_read, cells, averages)
+        self._driven(driven)
+        return trace
 
     def counters(self) -> NDArray[np.uint32]:
         """See CimArray."""
@@ -213,7 +233,8 @@ class Guarded(ArrayBase):
 
     def _check_pulse(
         self, v: ArrayLike, width: float, count: ArrayLike, cells: Addresses | None
-    ) -> None:
+    ) -> float:
+        """For how long a cell will be driven at most, s; 0 where nobody asks."""
         limits = self._limits
         self._check_cells(cells)
         volts, counts = np.asarray(v), np.asarray(count)
@@ -227,6 +248,24 @@ class Guarded(ArrayBase):
             raise LimitError(f"pulse counts must be integers, not {counts.dtype}")
         _all_between("pulse count", counts, 0, limits.count_max, "pulses")
         self._check_wear(np.where(volts != 0, counts, 0), cells)
+        return self._heats(volts, width, counts)
+
+    def _heats(
+        self, v: ArrayLike, width: ArrayLike, count: ArrayLike, one_cell: bool = False
+    ) -> float:
+        """For how long a cell will be driven, s; waits until it may be, refuses what is too much.
+
+        one_cell: All of these pulses go to each cell, not one to each.
+        """
+        if self._dose is None:
+            return 0.0
+        seconds = self._dose.seconds(v, width, count, one_cell)
+        self._rest.wait(self.clock)
+        return seconds
+
+    def _driven(self, seconds: float) -> None:
+        if seconds:
+            self._rest.driven(self.clock, seconds)
 
     def _check_wear(self, pulses: ArrayLike, cells: Addresses | None) -> None:
         if self._wear is not None:

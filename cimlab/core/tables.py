@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from .array import Converters, Limits
+from .dose import Dose
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-PulsesMax = Annotated[
-    int | None, Field(ge=1, description="pulses of a cell's whole life: its wear budget")
-]
 
 
 class Data(BaseModel):
@@ -28,7 +25,34 @@ class Table(Data):
     model_config = ConfigDict(strict=True)
 
 
-class LimitsTable(Table):
+class Budgets(Table):
+    """What cells may take up over more than one call, or in ways that no board knows of."""
+
+    pulses_max: int | None = Field(
+        default=None, ge=1, description="pulses of a cell's whole life: its wear budget"
+    )
+    energy_max: Positive | None = Field(default=None, description="J a cell takes up in one call")
+    g_max: Positive | None = Field(default=None, description="S, the most a cell may conduct")
+    duty_max: float = Field(default=1.0, gt=0, le=1, description="share of time cells are driven")
+
+    @model_validator(mode="after")
+    def _energy_needs_conductance(self) -> Self:
+        if self.energy_max is not None and self.g_max is None:
+            raise ValueError("energy_max needs g_max, the most that a cell may conduct, S")
+        return self
+
+    def dose(self) -> Dose | None:
+        """What may heat a cell; None where anything may."""
+        if self.energy_max is None and self.duty_max == 1:
+            return None
+        return Dose(self.energy_max or math.inf, self.g_max or 0.0, self.duty_max)
+
+    def limits(self) -> Limits:
+        """The others, as the seam's type, for one call."""
+        return Limits(**self.model_dump(exclude=set(Budgets.model_fields)))
+
+
+class LimitsTable(Budgets):
     """`[array.limits]`: what this station allows; a limit left out is the array's own."""
 
     v_set: Positive = Field(default=math.inf, description="V")
@@ -37,11 +61,6 @@ class LimitsTable(Table):
     width_min: Positive = Field(default=0.0, description="s")
     width_max: Positive = Field(default=math.inf, description="s")
     count_max: int = Field(default=2**31 - 1, ge=1, description="pulses a cell in one call")
-    pulses_max: PulsesMax = None
-
-    def limits(self) -> Limits:
-        """As the seam's type, for one call; whatever was left out limits nothing."""
-        return Limits(**self.model_dump(exclude={"pulses_max"}))
 
 
 class ConvertersTable(Table):
