@@ -13,6 +13,9 @@ A station is a TOML file or a short form; the short form is also what a file's `
     [array.limits]                          # optional; each may only tighten the array's own
     v_set = 2.8
     pulses_max = 1000000                    # of a cell's whole life: its wear budget
+    energy_max = 1e-6                       # J a cell takes up in one call, if it conducts ...
+    g_max = 500e-6                          # S
+    duty_max = 0.1                          # share of time cells are driven; the rest is waited
 
     [array.converters]                      # optional; what to set before the first verb
     v_read = 0.1
@@ -43,7 +46,7 @@ from .bench import BenchTable, MockBench
 from .errors import ConfigError
 from .mistakes import explain, key_lines, nearest
 from .stream import DEFAULT_BAUD
-from .tables import ConvertersTable, Data, LimitsTable, Table
+from .tables import Budgets, ConvertersTable, Data, LimitsTable, Table
 
 Size = Annotated[int, Field(ge=1, le=4096)]
 
@@ -235,7 +238,7 @@ def parse_station(source: str, name: str) -> Station:
     if array is None and bench is not None:
         return Station(
             connection=bench,
-            limits=LimitsTable(pulses_max=bench.limits.pulses_max),
+            limits=LimitsTable(**bench.limits.model_dump(include=set(Budgets.model_fields))),
             converters=bench.converters,
             text=_public(source),
             trace=file.trace,
