@@ -74,7 +74,11 @@ class CimInstrument(Instrument):
             self.array.configure(dataclasses.replace(self.array.converters, **change))
 
         return self.add_parameter(
-            name, unit="V", get_cmd=lambda: getattr(self.array.converters, name), set_cmd=put
+            name,
+            unit="V",
+            initial_cache_value=getattr(self.array.converters, name),
+            get_cmd=lambda: getattr(self.array.converters, name),
+            set_cmd=put,
         )
 
     def _map(self, name: str, unit: str) -> ParameterWithSetpoints:

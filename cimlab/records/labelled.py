@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from cimlab.core.errors import ConfigError
 
 from .layout import TABLES
 
@@ -25,8 +28,7 @@ def to_pandas(run: RunReader, table: str) -> pd.DataFrame:
     A number a tile becomes one column a tile (``clipped_0``). Maps have a line a map and cell,
     indexed by map, tile, row and col.
     """
-    import pandas as pd
-
+    pd = _needed("pandas")
     columns = TABLES[table]
     units = {name: column.unit for name, column in columns.items()}
     if any(column.per_cell for column in columns.values()):
@@ -52,16 +54,15 @@ def to_xarray(run: RunReader) -> xr.DataTree:
     Variables and coordinates carry ``units`` and ``long_name``. Where currents were measured
     there is a conductance, g = current / v_read. ``to_netcdf`` writes the whole tree.
     """
-    import xarray as xr
-
+    xr = _needed("xarray")
     nodes = {table: dataset(run, table) for table in TABLES if run.rows(table)}
-    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=_about(run)), **nodes})
+    tree: xr.DataTree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=_about(run)), **nodes})
+    return tree
 
 
 def dataset(run: RunReader, table: str) -> xr.Dataset:
     """One table with its coordinates."""
-    import xarray as xr
-
+    xr = _needed("xarray")
     if table == "points":
         return _points(run)
     axis, columns = table.removesuffix("s"), TABLES[table]
@@ -81,8 +82,7 @@ def dataset(run: RunReader, table: str) -> xr.Dataset:
 
 
 def _points(run: RunReader) -> xr.Dataset:
-    import xarray as xr
-
+    xr = _needed("xarray")
     series, columns = run.series(), TABLES["points"]
     shape = (run.spec["tiles"], run.spec["rows"], run.spec["cols"])
     variables = {
@@ -111,3 +111,12 @@ def _conducting(whole: xr.Dataset) -> xr.Dataset:
 def _about(run: RunReader) -> dict[str, str]:
     names = ("kind", "origin", "vmm", "identity", "utc_start", "status")
     return {name: getattr(run, name) for name in names} | {"file": run.path}
+
+
+def _needed(library: str) -> Any:
+    try:
+        return import_module(library)
+    except ImportError as error:
+        raise ConfigError(
+            f"{library} is not installed ({error}): pip install 'cimlab[analysis]'"
+        ) from error

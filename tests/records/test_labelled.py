@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 import cimlab
+from cimlab.core.errors import ConfigError
 from cimlab.records import TABLES, Header, RunWriter
 from tests.records.support import HEADER, SPEC, TEMPLATE, add_epoch
 
@@ -82,6 +83,12 @@ def test_a_tree_is_written_as_netcdf(trained, tmp_path):
     tree.to_netcdf(tmp_path / "run.nc", engine="h5netcdf")
     with xr.open_datatree(tmp_path / "run.nc", engine="h5netcdf") as again:
         xr.testing.assert_identical(again.load(), tree)
+
+
+def test_what_is_missing_is_named(trained, monkeypatch):
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(ConfigError, match=r"xarray is not installed .*cimlab\[analysis\]"):
+        trained.to_xarray()
 
 
 def test_importing_cimlab_is_light_and_records_needs_no_second_import():
