@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,8 @@ def to_pandas(run: RunReader, table: str) -> pd.DataFrame:
     A number a tile becomes one column a tile (``clipped_0``). Maps have a line a map and cell,
     indexed by map, tile, row and col.
     """
-    pd = _needed("pandas")
+    with _needed("pandas"):
+        import pandas as pd
     columns = TABLES[table]
     units = {name: column.unit for name, column in columns.items()}
     if any(column.per_cell for column in columns.values()):
@@ -54,15 +56,16 @@ def to_xarray(run: RunReader) -> xr.DataTree:
     Variables and coordinates carry ``units`` and ``long_name``. Where currents were measured
     there is a conductance, g = current / v_read. ``to_netcdf`` writes the whole tree.
     """
-    xr = _needed("xarray")
+    with _needed("xarray"):
+        import xarray as xr
     nodes = {table: dataset(run, table) for table in TABLES if run.rows(table)}
-    tree: xr.DataTree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=_about(run)), **nodes})
-    return tree
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=_about(run)), **nodes})
 
 
 def dataset(run: RunReader, table: str) -> xr.Dataset:
     """One table with its coordinates."""
-    xr = _needed("xarray")
+    with _needed("xarray"):
+        import xarray as xr
     if table == "points":
         return _points(run)
     axis, columns = table.removesuffix("s"), TABLES[table]
@@ -82,7 +85,8 @@ def dataset(run: RunReader, table: str) -> xr.Dataset:
 
 
 def _points(run: RunReader) -> xr.Dataset:
-    xr = _needed("xarray")
+    with _needed("xarray"):
+        import xarray as xr
     series, columns = run.series(), TABLES["points"]
     shape = (run.spec["tiles"], run.spec["rows"], run.spec["cols"])
     variables = {
@@ -113,9 +117,10 @@ def _about(run: RunReader) -> dict[str, str]:
     return {name: getattr(run, name) for name in names} | {"file": run.path}
 
 
-def _needed(library: str) -> Any:
+@contextmanager
+def _needed(library: str) -> Iterator[None]:
     try:
-        return import_module(library)
+        yield
     except ImportError as error:
         raise ConfigError(
             f"{library} is not installed ({error}): pip install 'cimlab[analysis]'"
