@@ -96,7 +96,7 @@ def better_range(values: NDArray[np.float64], now: Sequence[float]) -> tuple[flo
     if finite.size == 0:
         return None
     low, high = float(finite.min()), float(finite.max())
-    span = max(high - low, 1e-3 * abs(high), 1e-6)
+    span = max(high - low, 1e-3 * abs(high)) or 1.0
     if now[0] <= low and high <= now[1] and span > 0.5 * (now[1] - now[0]):
         return None
     return low - 0.05 * span, high + 0.2 * span
