@@ -23,7 +23,7 @@ import sys
 import time
 from pathlib import Path
 
-from rows import bench, gui, instruments, lenet, reliability, scale, twin
+from rows import bench, gui, instruments, lenet, programming, reliability, scale, twin
 from rows.row import Figures, Row
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -36,6 +36,7 @@ ROWS: dict[str, Row] = {
     **scale.ROWS,
     **reliability.ROWS,
     **twin.ROWS,
+    **programming.ROWS,
 }
 
 HEAD = """\

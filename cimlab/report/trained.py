@@ -25,6 +25,8 @@ LOOKS = {
     "naive": (ORANGE, "D", "naive (no accumulation)"),
 }
 UNKNOWN = (PURPLE, "v", "another run")
+CLOSE = 85.0
+"""Accuracies above are drawn in a panel of their own if some are below, %."""
 PAPER_SIGMA = 0.5
 """Programming error of the paper's transfers, gaps between levels."""
 
@@ -34,21 +36,35 @@ def accuracy(found: Material, width: float) -> Figure | str:
     runs = [run for run in found.trainings if run.rows("epochs")]
     if not runs:
         return "no training with a finished epoch"
+    lenet = {network(run) for run in runs} == {"lenet"}
     with printed():
-        figure = blank(width, 0.8 * width if width < 5 else 0.45 * width)
-        axes = figure.subplots()
-        lowest = 100.0
-        for name, group in _modes(runs).items():
-            number, curves = _curves(group, "accuracy")
-            _crowd(axes, number, 100 * curves, name)
-            lowest = min(lowest, 100 * float(np.nanmin(curves)))
-        if {network(run) for run in runs} == {"lenet"}:
-            lowest = min(lowest, _beside(axes, {mode(run) for run in runs}))
-        axes.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=(max(lowest - 2, 0), 100))
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3, ncols=2)
+        figure = blank(width, 0.95 * width if width < 5 else 0.5 * width)
+        lowest = min(100 * float(run.column("epochs", "accuracy").min()) for run in runs)
+        panels = _panels(figure, lowest)
+        for axes in panels:
+            for name, group in _modes(runs).items():
+                number, curves = _curves(group, "accuracy")
+                _crowd(axes, number, 100 * curves, name)
+            if lenet:
+                _beside(axes, "naive" in {mode(run) for run in runs})
+        panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3, ncols=2)
+        panels[-1].set_xlabel("epoch")
+        panels[-1].xaxis.get_major_locator().set_params(integer=True)
+        figure.supylabel("test accuracy (%)", fontsize=7)
         told(figure, signature(runs, "lines: mean of runs, bars: standard deviation", width))
     return figure
+
+
+def _panels(figure: Figure, lowest: float) -> list[Axes]:
+    """One panel; or two, the upper one a look at the top, where accuracies lie far apart."""
+    if lowest > CLOSE:
+        axes = figure.subplots()
+        axes.set_ylim(85, 100)
+        return [axes]
+    top, rest = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    top.set_ylim(CLOSE, 100)
+    rest.set_ylim(0, CLOSE)
+    return [top, rest]
 
 
 def _modes(runs: list[RunReader]) -> dict[str, list[RunReader]]:
@@ -70,38 +86,32 @@ def _curves(runs: list[RunReader], column: str) -> tuple[Values, Values]:
 
 
 def _crowd(axes: Axes, x: Values, y: Values, name: str) -> None:
-    """Mean of runs (n, x) with their standard deviation, or the one run."""
+    """Mean of runs (n, x), with their standard deviation where there are several."""
     colour, marker, words = LOOKS.get(name, UNKNOWN)
-    n = len(y)
+    count = np.isfinite(y).sum(axis=0)
+    mean = np.nansum(y, axis=0) / count
+    spread = np.sqrt(np.nansum((y - mean) ** 2, axis=0) / np.maximum(count - 1, 1))
     axes.errorbar(
         x,
-        np.nanmean(y, axis=0),
-        yerr=np.nanstd(y, axis=0, ddof=1) if n > 1 and np.isfinite(y).all() else None,
+        mean,
+        yerr=spread if len(y) > 1 else None,
         marker=marker,
         color=colour,
         elinewidth=0.8,
-        label=f"{words}, n = {n}",
+        label=f"{words}, n = {len(y)}",
     )
 
 
-def _beside(axes: Axes, modes: set[str]) -> float:
-    """The paper's LeNet; returns the lowest accuracy drawn, %."""
+def _beside(axes: Axes, naive: bool) -> None:
+    """The paper's LeNet."""
     chip = published.LENET_EPOCHS
-    axes.plot(
-        np.arange(1, len(chip) + 1),
-        chip,
-        color=PAPER,
-        marker="x",
-        linestyle=":",
-        label="paper: on chip",
-    )
+    number = np.arange(1, len(chip) + 1)
+    axes.plot(number, chip, color=PAPER, marker="x", linestyle=":", label="paper: on chip")
     axes.axhline(published.LENET_FP32, color=PAPER, linewidth=0.8, label="paper: FP32")
-    if "naive" in modes:
+    if naive:
         axes.axhline(
             published.LENET_NAIVE, color=PAPER, linewidth=0.8, linestyle="--", label="paper: naive"
         )
-        return min(published.LENET_NAIVE, *chip)
-    return min(chip)
 
 
 def updates(found: Material, width: float) -> Figure | str:
@@ -123,11 +133,13 @@ def updates(found: Material, width: float) -> Figure | str:
                 linewidth=0.8,
                 label=f"paper: {published.LENET_UPDATES:.2f}, mean of 13 epochs",
             )
-        axes.set(xlabel="epoch", ylabel="updates a weight and epoch", ylim=(0, None))
+        axes.set(xlabel="epoch", ylabel="updates a weight and epoch")
         if "naive" in {mode(run) for run in runs}:
             # every batch writes: hundreds of times as many
-            axes.set(yscale="log", ylim=(None, None))
+            axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")
+        else:
+            axes.set_ylim(bottom=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3)
         told(figure, signature(runs, "lines: mean of runs, bars: standard deviation", width))
