@@ -32,22 +32,23 @@ class Leaky:
     name: ClassVar[str] = "leaky"
 
     def born(self, n: int, draws: Draws) -> tuple[Cells, Cells]:
-        """All cells low; the trait is each cell's share, 20 % from cell to cell."""
-        traits = np.float32(self.share) * np.exp(np.float32(0.2) * draws.normal(0))
-        return np.full(n, self.g_min, np.float32), traits[None]
+        """All cells low; traits are each cell's share, 20 % from cell to cell, and its bounds."""
+        share = np.float32(self.share) * np.exp(np.float32(0.2) * draws.normal(0))
+        low, high = np.full((2, n), [[self.g_min], [self.g_max]], np.float32)
+        return low.copy(), np.stack([share, low, high])
 
     def pulse(self, g: Cells, traits: Cells, v: Cells, width: float, draws: Draws) -> Cells:
         """Conductances after one pulse."""
         over = np.abs(v) - np.float32(self.threshold)
         part = traits[0] * np.exp(2 * over) * (1 + np.float32(self.c2c) * draws.normal(0))
-        bound = np.where(v > 0, self.g_max, self.g_min).astype(np.float32)
+        bound = np.where(v > 0, traits[2], traits[1])
         return g + np.where(over >= 0, np.clip(part, 0, 1), 0).astype(np.float32) * (bound - g)
 
     def relax(
         self, g: Cells, traits: Cells, seconds: float, draws: Draws, age: Ages = 0.0
     ) -> Cells:
         """Conductances after a time without pulses."""
-        low = np.float32(self.g_min)
+        low = traits[1]
         return low + (g - low) * np.float32(np.exp(-seconds / self.tau))
 
 
