@@ -33,6 +33,9 @@ class Counted(Protocol):
         ...
 
 
+HOUR = 3600.0
+TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Of the logarithmic axis of pulses."""
 Figures = Mapping[str, Mapping[str, Any]]
 """Summaries of `protocols.comparison.Outcome`, by policy."""
 
@@ -63,6 +66,7 @@ def draw(found: Figures, outcomes: Mapping[str, Counted], words: str, rest: floa
         energy.set_xlabel(f"energy of the pulses a cell, estimated ({unit})")
         for axes in (pulses, errors, energy):
             _names(axes, list(found))
+        figure.legend(*shares.get_legend_handles_labels(), loc="outside upper center", ncols=7)
         letter([shares, pulses, errors, energy])
         told(figure, words)
     return figure
@@ -83,7 +87,8 @@ def _shares(axes: Axes, outcomes: Mapping[str, Counted]) -> None:
         )
     axes.set(xscale="symlog", xlabel="pulses", ylabel="cells inside the band (%)", ylim=(0, 102))
     axes.set_xlim(left=0)
-    axes.legend(loc="lower right")
+    axes.set_xticks([x for x in TICKS if x <= axes.get_xlim()[1]])
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _bars(axes: Axes, values: list[float], spans: list[float] | None = None) -> None:
@@ -104,7 +109,7 @@ def _bars(axes: Axes, values: list[float], spans: list[float] | None = None) -> 
 
 def _errors(axes: Axes, found: Figures, rest: float) -> None:
     """Errors at once and after the rest."""
-    after = f"after {quantity(rest, 's')}"
+    after = f"after {rest / HOUR:g} h" if rest >= HOUR else f"after {quantity(rest, 's')}"
     for key, name, marker, colour in (
         ("error_rms_A", "at once", "o", BLUE),
         ("rested_rms_A", after, "D", ORANGE),
