@@ -21,8 +21,9 @@ from cimlab.core.array import CimArray, Converters
 from cimlab.core.bench import BenchTable, MockBench
 from cimlab.core.errors import BoardError
 from cimlab.core.events import Sink
-from cimlab.core.guard import Guarded, tighter
+from cimlab.core.guard import Guarded
 from cimlab.core.joined import JoinedArray
+from cimlab.core.limits import tighter
 from cimlab.core.station import (
     Arc2Board,
     Connection,

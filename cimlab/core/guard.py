@@ -28,35 +28,11 @@ from .array import (
 from .clock import Clock
 from .dose import Dose, Rest
 from .errors import ConfigError, LimitError
+from .limits import all_between, between, broadcasts, tighter
 from .wear import Wear
 
-_HINT = "stay inside; limits are the tighter of the array's own and [array.limits] of the station"
-_ROUNDING = 1e-9
-"""Share by which a sum of steps may miss a limit it means to reach; far below any converter's."""
 _JOB_VOLTAGES = {"set_": "v_set", "reset_": "v_reset", "v_read": "v_read"}
 """How the settings of on-board jobs that are amplitudes begin, and the limit of each."""
-
-
-def tighter(a: Limits, b: Limits) -> Limits:
-    """The limits that satisfy both.
-
-    Raises:
-        ConfigError: No pulse width satisfies both.
-    """
-    both = Limits(
-        v_set=min(a.v_set, b.v_set),
-        v_reset=min(a.v_reset, b.v_reset),
-        v_read=min(a.v_read, b.v_read),
-        width_min=max(a.width_min, b.width_min),
-        width_max=min(a.width_max, b.width_max),
-        count_max=min(a.count_max, b.count_max),
-    )
-    if both.width_min > both.width_max:
-        raise ConfigError(
-            f"no pulse width is allowed: width_min {both.width_min:g} s is above "
-            f"width_max {both.width_max:g} s"
-        )
-    return both
 
 
 class Guarded(ArrayBase):
@@ -109,7 +85,7 @@ class Guarded(ArrayBase):
     def configure(self, converters: Converters) -> None:
         """See CimArray."""
         spec, c = self._spec, converters
-        _between("v_read", c.v_read, 0.0, self._limits.v_read, "V")
+        between("v_read", c.v_read, 0.0, self._limits.v_read, "V")
         if len(c.i_vmm) != spec.tiles:
             raise ConfigError(f"i_vmm has {len(c.i_vmm)} entries for {spec.tiles} tiles")
         if not all(0 < x < np.inf for x in (c.v_read, c.i_read, *c.i_vmm)):
@@ -183,7 +159,7 @@ class Guarded(ArrayBase):
                 f"compliance {i_comp} A and dwell {dwell} s must be positive and finite"
             )
         if pulses:
-            _between("dwell beyond the read voltage", dwell, 0.0, self._limits.width_max, "s")
+            between("dwell beyond the read voltage", dwell, 0.0, self._limits.width_max, "s")
         strong = v[~(np.abs(v) <= self._limits.v_read)]
         driven = self._heats(strong, dwell, 1, one_cell=True)
         trace = self._array.sweep(v, i_comp, dwell, cells)
@@ -199,7 +175,7 @@ class Guarded(ArrayBase):
         self._check_wear(np.count_nonzero(v), cells)
         if widths.shape not in ((), v.shape):
             raise ValueError(f"width of shape {widths.shape} does not fit {v.size} pulses")
-        _all_between("pulse width", widths, limits.width_min, limits.width_max, "s")
+        all_between("pulse width", widths, limits.width_min, limits.width_max, "s")
         self._check_read(v_read, None, averages)
         driven = self._heats(v, widths, 1, one_cell=True)
         trace = self._array.train(v, width, v_read, cells, averages)
@@ -240,13 +216,13 @@ class Guarded(ArrayBase):
         volts, counts = np.asarray(v), np.asarray(count)
         shape = self._spec.shape if cells is None else cells.shape
         for name, values in (("v", volts), ("count", counts)):
-            if not _broadcasts(values.shape, shape):
+            if not broadcasts(values.shape, shape):
                 raise ValueError(f"{name} of shape {values.shape} does not fit the cells {shape}")
-        _all_between("pulse amplitude", volts, -limits.v_reset, limits.v_set, "V")
-        _between("pulse width", width, limits.width_min, limits.width_max, "s")
+        all_between("pulse amplitude", volts, -limits.v_reset, limits.v_set, "V")
+        between("pulse width", width, limits.width_min, limits.width_max, "s")
         if counts.dtype.kind not in "iu":
             raise LimitError(f"pulse counts must be integers, not {counts.dtype}")
-        _all_between("pulse count", counts, 0, limits.count_max, "pulses")
+        all_between("pulse count", counts, 0, limits.count_max, "pulses")
         self._check_wear(np.where(volts != 0, counts, 0), cells)
         return self._heats(volts, width, counts)
 
@@ -276,20 +252,20 @@ class Guarded(ArrayBase):
         self._check_cells(cells)
         if v.ndim != 1:
             raise ValueError(f"levels of shape {v.shape} are not one after another")
-        _all_between("level", v, -limits.v_reset, limits.v_set, "V")
-        _between("pulse count", pulses, 0, limits.count_max, "pulses")
+        all_between("level", v, -limits.v_reset, limits.v_set, "V")
+        between("pulse count", pulses, 0, limits.count_max, "pulses")
 
     def _check_read(self, v: float, cells: Addresses | None, averages: int) -> None:
         self._check_cells(cells)
         self._check_amplitude()
-        _between("read voltage", v, -self._limits.v_read, self._limits.v_read, "V")
+        between("read voltage", v, -self._limits.v_read, self._limits.v_read, "V")
         if not averages >= 1:
             raise LimitError(f"averages must be at least 1, not {averages}")
 
     def _check_vmm(self, v: Floats, window: Window | None) -> None:
         self._check_amplitude()
         if not self._array.checks_inputs:
-            _all_between("VMM input", v, 0.0, self.converters.v_read, "V")
+            all_between("VMM input", v, 0.0, self.converters.v_read, "V")
         if window is not None:
             self._check_window(window)
 
@@ -306,7 +282,7 @@ class Guarded(ArrayBase):
         """Inputs are trains of pulses of the full DAC amplitude, however small their value is."""
         if 0.0 <= self._array.converters.v_read <= self._limits.v_read:
             return
-        _between("v_read of the converters", self.converters.v_read, 0.0, self._limits.v_read, "V")
+        between("v_read of the converters", self.converters.v_read, 0.0, self._limits.v_read, "V")
 
     def _check_cells(self, cells: Addresses | None) -> None:
         if cells is None or cells.size == 0:
@@ -331,27 +307,8 @@ class Guarded(ArrayBase):
             if not np.isfinite(value):
                 raise LimitError(f"{label} is {value}, not a finite number")
             if key == "width":
-                _between(label, value, limits.width_min, limits.width_max, "s")
+                between(label, value, limits.width_min, limits.width_max, "s")
             for prefix, limit in _JOB_VOLTAGES.items():
                 if key.startswith(prefix):
-                    _between(label, value, 0.0, getattr(limits, limit), "V")
+                    between(label, value, 0.0, getattr(limits, limit), "V")
         self._passed = (name, dict(settings))
-
-
-def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    return len(shape) <= len(to) and all(
-        a in (1, b) for a, b in zip(reversed(shape), reversed(to), strict=False)
-    )
-
-
-def _between(name: str, value: float, low: float, high: float, unit: str) -> None:
-    if not low - _ROUNDING * abs(low) <= value <= high + _ROUNDING * abs(high):
-        raise LimitError(f"{name} {value:g} {unit} is outside {low:g} .. {high:g} {unit}: {_HINT}")
-
-
-def _all_between(
-    name: str, values: NDArray[np.generic] | Floats, low: float, high: float, unit: str
-) -> None:
-    if values.size:  # minimum and maximum hand NaN on, so two comparisons see it too
-        _between(name, values.min(), low, high, unit)
-        _between(name, values.max(), low, high, unit)

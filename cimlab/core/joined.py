@@ -34,7 +34,7 @@ from .array import (
 )
 from .clock import RestingClock
 from .errors import CimError, ConfigError
-from .guard import tighter
+from .limits import tighter
 from .pieces import Piece, inputs_of, pair_sum, pieces_of, share
 
 Answer = TypeVar("Answer")

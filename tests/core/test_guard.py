@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from cimlab.core.array import Limits, Unfold, Window
 from cimlab.core.errors import ConfigError, LimitError
-from cimlab.core.guard import Guarded, tighter
+from cimlab.core.guard import Guarded
+from cimlab.core.limits import tighter
 from cimlab.core.tap import Tapped
 from tests.core.recorder import LIMITS, SPEC, Recorder
 
