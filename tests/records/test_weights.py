@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -102,13 +103,17 @@ class Counts:
     broken: int = 7
 
 
-def test_the_link_is_noted_with_what_is_flushed_and_at_the_end(path: Path) -> None:
-    counts = Counts()
+def test_the_link_is_noted_with_what_is_flushed_and_at_the_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, now = Counts(), [100.0]
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: now[0])
+    monkeypatch.setattr("cimlab.records.writer.time", clock)
     with RunWriter.create(path, HEADER) as run:
         run.watch_link(lambda: counts)
         for _ in range(50):  # at once: one row
             run.append("maps", **_map())
-        time.sleep(1.05)
+        now[0] += 1.05
         counts.retries = 5
         run.append("maps", **_map())
         counts.bytes_out = 999
