@@ -49,10 +49,17 @@ def accuracy(found: Material, width: float) -> Figure | str:
                 _beside(axes, "naive" in {mode(run) for run in runs})
         panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3, ncols=2)
         panels[-1].set_xlabel("epoch")
-        panels[-1].xaxis.get_major_locator().set_params(integer=True)
+        _whole(panels[-1])
         figure.supylabel("test accuracy (%)", fontsize=7)
         told(figure, signature(runs, "lines: mean of runs, bars: standard deviation", width))
     return figure
+
+
+def _whole(axes: Axes) -> None:
+    """Epochs are whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _panels(figure: Figure, lowest: float) -> list[Axes]:
@@ -140,7 +147,7 @@ def updates(found: Material, width: float) -> Figure | str:
             axes.yaxis.set_major_formatter("{x:g}")
         else:
             axes.set_ylim(bottom=0)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _whole(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3)
         told(figure, signature(runs, "lines: mean of runs, bars: standard deviation", width))
     return figure
