@@ -11,6 +11,8 @@ What a block's language means:
     matlab, julia  every "/group/dataset" that they read must be in the page's run files
     text     for the eye
 
+The port 7017 of this machine is another, free one.
+
 Printed text is compared by its shape: numbers may differ, "..." stands for anything, on a line of
 its own for any lines.
 """
@@ -23,11 +25,12 @@ import json
 import re
 import runpy
 import shlex
+import socket
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -136,7 +139,9 @@ class Reader:
     def read(self) -> None:
         """Run every block in its order."""
         try:
+            port = f"127.0.0.1:{_free_port()}"
             for block in blocks(self.page):
+                block = replace(block, text=block.text.replace("127.0.0.1:7017", port))
                 run = getattr(self, f"_{block.language or 'unmarked'}", None)
                 assert run is not None, (
                     f"{self._at(block)}: mark this block, see tests/docs/pages.py"
@@ -229,6 +234,13 @@ class Reader:
 
     def _text(self, block: Block) -> None:
         pass
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def _holds(run: Path, name: str) -> bool:

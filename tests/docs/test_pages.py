@@ -22,7 +22,7 @@ def parameter(page: Path) -> Any:
     return pytest.param(page, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
 
 
-@pytest.mark.parametrize("page", map(parameter, CODE))
+@pytest.mark.parametrize("page", [parameter(page) for page in CODE])
 def test_page_works_as_it_stands(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
