@@ -38,7 +38,7 @@ def train(mode: str, batches: int, batch_size: int, data: Images) -> dict[str, A
     hardware = load_hardware("table1")
     settings = {"network": "resnet18", "schedule": "onecycle", "epochs": 1, "mode": mode}
     if mode == "mixed":
-        settings |= hardware.recipe | vgg8.ROUNDED
+        settings |= hardware.recipe | vgg8.ROUNDED | vgg8.ON_CHIP
     plan = runs.recipe(settings | {"batches": batches, "batch_size": batch_size})
     tiles, losses, start = runs.tiles(plan, hardware), [], time.process_time()
     with ExitStack() as stack:
