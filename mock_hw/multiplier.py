@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +19,14 @@ WIDE = 32
 FEW = 8
 """Vectors below which they always do."""
 _F32 = NDArray[np.float32]
+_SINGLE, _MARK = np.dtype(np.float32), np.dtype(np.bool_)
 _FLAT = Unfold((1, 1))
 _NOTHING = np.empty(0, np.float32)
 _UNMARKED = np.empty(0, np.bool_)
 _UNPAIRED = np.empty((0, 0), np.int64)
 _UNWEIGHED = np.empty((0, 0), np.float32)
+_ALL_COLUMNS = (_UNWEIGHED, _NOTHING, _UNPAIRED, _NOTHING)
+"""Weights, scales, targets and constants of no pairs."""
 
 
 class Side(NamedTuple):
@@ -43,8 +47,8 @@ class Call(NamedTuple):
     plan: NDArray[np.int64]
     tiles: NDArray[np.int64]
     shape: tuple[int, ...]
-    vectors: int
-    along_columns: bool
+    size: int
+    multiply: Callable[..., int]
 
 
 class Multiplier:
@@ -62,6 +66,8 @@ class Multiplier:
     def __init__(self, g: _F32, vectors: NDArray[np.uint64]) -> None:
         self.sides: tuple[Side, Side]
         self._g, self._vectors = g, vectors
+        # of the last product: a look at it is sooner done than one into a dictionary
+        self._last: tuple[tuple[object, ...], Call] | None = None
 
     def currents(
         self,
@@ -82,24 +88,14 @@ class Multiplier:
             transposed: Drive columns, read rows.
             lsb: Output units a code, (tiles of the chip,) float64.
         """
-        call = _currents(x.shape, window, unfold, transposed)
-        size = call.vectors * call.shape[0] * call.shape[2]
-        out, marks = np.empty(size, np.float32), np.empty(size, np.bool_)
+        asked = (x.shape, window, unfold, transposed)
+        last = self._last
+        if last is None or last[0] != asked:
+            last = self._last = asked, _currents(*asked)
+        call = last[1]
+        out, marks = np.empty(call.size, _SINGLE), np.empty(call.size, _MARK)
         clipped = np.zeros(call.shape[0], np.int64)
-        wrong = self._run(
-            x,
-            unit,
-            call,
-            transposed,
-            lsb,
-            _UNWEIGHED,
-            _NOTHING,
-            _UNPAIRED,
-            _NOTHING,
-            clipped,
-            out,
-            marks,
-        )
+        wrong = self._run(x, unit, call, transposed, lsb, *_ALL_COLUMNS, clipped, out, marks)
         return out.reshape(call.shape), marks.reshape(call.shape), wrong
 
     def pair_sums(
@@ -127,9 +123,9 @@ class Multiplier:
         out = np.empty(calls[0].shape, np.float32)
         flat, clipped = out.reshape(-1), []
         for call, part in zip(calls, sums, strict=True):
-            ends = (lsb, part.weights, part.scales, part.targets, part.constant)
+            wanted = (part.weights, part.scales, part.targets, part.constant)
             clipped.append(np.zeros(len(part.targets), np.int64))
-            self._run(x, unit, call, False, *ends, clipped[-1], flat, _UNMARKED)
+            self._run(x, unit, call, False, lsb, *wanted, clipped[-1], flat, _UNMARKED)
         return out, clipped[0] if len(clipped) == 1 else np.concatenate(clipped)
 
     def _run(
@@ -138,43 +134,18 @@ class Multiplier:
         unit: float,
         call: Call,
         transposed: bool,
-        lsb: Floats,
-        weights: _F32,
-        scales: _F32,
-        targets: NDArray[np.int64],
-        constant: _F32,
-        clipped: NDArray[np.int64],
-        out: _F32,
-        marks: NDArray[np.bool_],
+        *ends: NDArray[Any],
     ) -> int:
+        """A kernel's call; ends are its arguments from lsb on, and what it returns."""
         flat = x.reshape(-1)
-        if flat.dtype != np.float32:
+        if flat.dtype != _SINGLE:
             flat = flat.astype(np.float32)
         g = self._g
         if transposed:
             g = np.ascontiguousarray(g[call.tiles[1]].transpose(0, 2, 1))
         side = self.sides[transposed]
-        multiply = products.columns if call.along_columns else products.lanes
-        return int(
-            multiply(
-                flat,
-                call.plan,
-                call.tiles,
-                g,
-                side.front,
-                side.keys,
-                self._vectors,
-                unit,
-                lsb,
-                weights,
-                scales,
-                targets,
-                constant,
-                clipped,
-                out,
-                marks,
-            )
-        )
+        ways = (call.plan, call.tiles, g, side.front, side.keys, self._vectors)
+        return call.multiply(flat, *ways, unit, *ends)
 
 
 @functools.lru_cache(maxsize=256)
@@ -253,4 +224,5 @@ def _call(plan: Plan, window: Window, shape: tuple[int, ...], transposed: bool) 
     vectors = plan.images * plan.out_h * plan.out_w
     tiles = np.array([list(where), window.tiles], np.int64)
     along_columns = plan.height == plan.width == 1 and (vectors < FEW or plan.cols >= WIDE)
-    return Call(np.array(plan, np.int64), tiles, shape, vectors, along_columns)
+    multiply = products.columns if along_columns else products.lanes
+    return Call(np.array(plan, np.int64), tiles, shape, math.prod(shape), multiply)

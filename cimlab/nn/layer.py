@@ -215,10 +215,8 @@ class ChipLayer(nn.Module):
         """`gradients` by a kernel of `digital`."""
         to_x = np.empty(x.shape if need_x else (0,) * x.dim(), np.float32)
         to_weight = np.empty(self.weight.shape, np.float32)
-        to_bias, to_gain = (
-            np.empty(len(self.weight), np.float32),
-            np.empty(len(self.gain), np.float32),
-        )
+        to_bias = np.empty(len(self.weight), np.float32)
+        to_gain = np.empty(len(self.gain), np.float32)
         kernel(
             grad.contiguous().numpy(),
             x.contiguous().numpy(),
@@ -271,8 +269,8 @@ class ChipLinear(ChipLayer):
         """See ChipLayer."""
         flat, inputs = grad.reshape(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
         if len(flat) * len(self.weight) <= digital.FEW:
-            to_x, *others = self._few(digital.linear_gradients, flat, inputs, need_x)
-            return None if to_x is None else to_x.view(x.shape), *others
+            few = self._few(digital.linear_gradients, flat, inputs, need_x)
+            return None if few[0] is None else few[0].view(x.shape), *few[1:]
         bias = None if self.bias is None else flat.sum(0)
         to_weight, to_gain = self.split(flat.T @ inputs)
         return (grad @ self.effective() if need_x else None), to_weight, bias, to_gain
