@@ -165,8 +165,10 @@ def _fitted(array: StationArray, cells: Addresses, model: str, width: float) -> 
     tables = finish(characterise(array, some, most, width, V_READ))
     if model == "auto":
         best, fits, _ = choose(tables)
-        return fits[best].model
-    return fit(tables, model).model
+        found: DeviceModel = fits[best].model
+    else:
+        found = fit(tables, model).model
+    return found
 
 
 def _levels(
