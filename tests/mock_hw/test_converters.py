@@ -12,7 +12,7 @@ from scipy import stats
 from cimlab.board.hal_array import HalArray
 from cimlab.core.array import Converters, PairSum, Unfold, Window
 from cimlab.core.errors import LimitError
-from cimlab.mock_hw import multiplier
+from cimlab.mock_hw import multiplier, products
 from cimlab.mock_hw.devices import device
 from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
 from cimlab.wire import scaling
@@ -118,8 +118,8 @@ def test_unfolding_beside_the_chip_equals_unfolding_by_hand(unfold):
     np.testing.assert_array_equal(a, b)
 
 
-def _in_order(call, along_columns, *args):
-    return call(*args)._replace(along_columns=along_columns)
+def _in_order(call, multiply, *args):
+    return call(*args)._replace(multiply=multiply)
 
 
 SIZES = [(16, 8), (50, 24), (33, 7), (256, 64), (300, 5)]
@@ -133,8 +133,8 @@ def test_both_orders_of_the_loops_give_the_same_bits(rows, cols, transposed, mon
     v = np.random.default_rng(0).random((2, 150, driven)).astype(np.float32) * 0.1
     window = Window((0, 1), (0, rows), (0, cols))
     found = []
-    for along_columns in (True, False):
-        call = partial(_in_order, multiplier._call, along_columns)
+    for multiply in (products.columns, products.lanes):
+        call = partial(_in_order, multiplier._call, multiply)
         with monkeypatch.context() as patch:
             patch.setattr(multiplier, "_call", call)
             multiplier._currents.cache_clear()
