@@ -59,11 +59,14 @@ def compare_programming(
     ] = "brram",
     policies: Annotated[str, typer.Option(help="Such as ispp,predicted [default: all].")] = "",
     cells: Cells = ["all"],  # noqa: B006 - as typer has lists
-    tol: Annotated[float, typer.Option(help="Accepted deviation of all, A at 0.1 V.")] = 0.1e-6,
+    tol: Annotated[
+        float, typer.Option(help="Accepted deviation of all, A at 0.1 V.", min=1e-12)
+    ] = 0.1e-6,
     averages: Annotated[int, typer.Option(help="Conversions of a verify read.", min=1)] = 16,
-    width: Annotated[float, typer.Option(help="Pulse width, s.")] = 1e-6,
+    width: Annotated[float, typer.Option(help="Pulse width, s.", min=1e-9)] = 1e-6,
     v_step: Annotated[
-        float | None, typer.Option(help="Step of all ramps, V [default: each protocol's own].")
+        float | None,
+        typer.Option(help="Step of all ramps, V [default: each protocol's own].", min=1e-3),
     ] = None,
     levels: Annotated[int, typer.Option(help="Levels, equally spaced.", min=2)] = 16,
     low: Annotated[
@@ -74,7 +77,9 @@ def compare_programming(
     ] = None,
     rest: Annotated[
         float | None,
-        typer.Option(help="Errors again after so many s [default: an hour if time is virtual]."),
+        typer.Option(
+            help="Errors again after so many s [default: an hour if time is virtual].", min=0
+        ),
     ] = None,
     seed: Seed = 0,
     out: Annotated[
@@ -86,6 +91,8 @@ def compare_programming(
 
     Before each, every cell is brought to a random other level: weights are rewritten, not written.
     """
+    from pydantic import ValidationError
+
     from cimlab.fit.response import response
     from cimlab.mock_hw.devices import device as named
     from cimlab.protocols.policies import policies as all_policies
@@ -106,7 +113,11 @@ def compare_programming(
             "station": array.station.text,
         }
     predicting = response(found, width, **stops(limits))
-    plans = all_policies(predicting, limits, tol, averages, v_step)
+    try:
+        plans = all_policies(predicting, limits, tol, averages, v_step)
+    except ValidationError as error:
+        wrong = "; ".join(e["msg"] for e in error.errors())
+        raise ConfigError(f"the station's limits leave a policy no room: {wrong}") from error
     wanted = [name for name in policies.split(",") if name] or list(plans)
     if unknown := [name for name in wanted if name not in plans]:
         raise ConfigError(f"no policy {', '.join(unknown)}; there are {', '.join(plans)}")
