@@ -1,6 +1,9 @@
-"""Shared by all tests: how hypothesis searches."""
+"""Shared by all tests: how hypothesis searches, and how many threads a worker may start."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 

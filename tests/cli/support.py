@@ -14,7 +14,7 @@ SMALL = "?tiles=2&rows=16&cols=8"
 
 
 def cimlab(
-    *arguments: str, cwd: Path, code: int = 0, timeout: float = 110, **environment: str
+    *arguments: str, cwd: Path, code: int = 0, timeout: float = 200, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, check its exit code, return what it said."""
     done = subprocess.run(
@@ -29,7 +29,7 @@ def cimlab(
     return done
 
 
-def result(*arguments: str, cwd: Path, code: int = 0, timeout: float = 110) -> dict[str, Any]:
+def result(*arguments: str, cwd: Path, code: int = 0, timeout: float = 200) -> dict[str, Any]:
     """Run a command with --json; its standard output must be exactly one object."""
     done = cimlab(*arguments, "--json", cwd=cwd, code=code, timeout=timeout)
     assert done.stdout.count("\n") == 1

@@ -31,7 +31,7 @@ FIELDS = {
 
 
 def train(*arguments: str, cwd: Path, code: int = 0) -> dict[str, Any]:
-    return result("train", "lenet", *arguments, cwd=cwd, code=code, timeout=110)
+    return result("train", "lenet", *arguments, cwd=cwd, code=code)
 
 
 def columns(file: Path, table: str, *names: str) -> list[np.ndarray[Any, Any]]:
@@ -132,7 +132,7 @@ def test_an_interrupted_training_ends_in_order_and_can_be_resumed(
         with start(*plan, "--station", address, "--out", "run.h5", cwd=tmp_path) as child:
             wait_for("steps", 1, file, child)
             child.send_signal(number)
-            out, error = child.communicate(timeout=30)
+            out, error = child.communicate(timeout=60)
         assert child.returncode == 5
         assert json.loads(out)["error"]["kind"] == "Interrupted"
         assert "cimlab train lenet --resume run.h5" in error
