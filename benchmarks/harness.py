@@ -112,9 +112,23 @@ def table(rows: Iterable[Row]) -> str:
         cpu = "" if row.cpu is None else f"{row.cpu:.4g}"
         mark = f"  {row.verdict}"
         lines.append(
-            f"{row.name:56}{row.unit:>6}{row.value:10.4g}{cpu:>10}{bounds[0]:>10}{bounds[1]:>10}{mark}"
+            f"{row.name:{NAME}}{row.unit:>6}{row.value:10.4g}{cpu:>10}{bounds[0]:>10}{bounds[1]:>10}{mark}"
         )
     return "\n".join(lines)
+
+
+NAME = 56
+"""Characters of a line of the table that name its figure."""
+
+
+def into_page(page: Path, rows: Iterable[Row]) -> None:
+    """Put the rows into a page's table, its first block of text; other lines stay."""
+    before, text = page.read_text().split("```text\n", 1)
+    block, after = text.split("```", 1)
+    lines = {line[:NAME].strip(): line for line in block.splitlines()}
+    for line in table(rows).splitlines():
+        lines[line[:NAME].strip()] = line.rstrip()
+    page.write_text(before + "```text\n" + "\n".join(lines.values()) + "\n```" + after)
 
 
 def main(topics: Mapping[str, Callable[[bool], Iterator[Row]]]) -> None:
@@ -124,6 +138,7 @@ def main(topics: Mapping[str, Callable[[bool], Iterator[Row]]]) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller sizes")
     parser.add_argument("--threads", type=int, default=1, help="of the libraries' products")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--page", type=Path, help="page whose table the figures go into")
     given = parser.parse_args()
     if unknown := set(given.topics) - set(topics):
         parser.error(f"no such topic: {', '.join(sorted(unknown))}")
@@ -135,6 +150,8 @@ def main(topics: Mapping[str, Callable[[bool], Iterator[Row]]]) -> None:
             rows.append(row)
             print(table([row]).splitlines()[1], file=sys.stderr, flush=True)
     print(table(rows))
+    if given.page:
+        into_page(given.page, rows)
     if given.json:
         found = [asdict(row) | {"verdict": row.verdict} for row in rows]
         given.json.write_text(json.dumps(found, indent=1) + "\n")
