@@ -116,6 +116,17 @@ def _is_plan(kind: Any) -> typing.TypeGuard[type[Plan]]:
 
 
 def _leaves(kind: type[Plan]) -> list[type[Plan]]:
-    """The plans that can be made: a family stands for its members."""
-    below = [leaf for sub in kind.__subclasses__() for leaf in _leaves(sub)]
-    return below or [kind]
+    """The plans that a form can make: a family stands for its members."""
+    if members := kind.__subclasses__():
+        return [leaf for member in members for leaf in _leaves(member)]
+    return [kind] if _fits_a_form(kind) else []
+
+
+def _fits_a_form(kind: type[Plan]) -> bool:
+    """Whether it is made of plain fields with defaults: no measured tables, no plans in it."""
+    fields = kind.model_fields.values()
+    return not any(
+        f.is_required() or _is_plan(part)
+        for f in fields
+        for part in (f.annotation, *typing.get_args(f.annotation))
+    )
