@@ -18,7 +18,7 @@ from cimlab import records
 from cimlab.cli import training
 from cimlab.training.hardware import load_hardware
 
-BUDGET = {"epochs": 1, "batches": 1500, "batch_size": 32, "seed": 0}
+BUDGET = {"epochs": 3, "batches": 500, "batch_size": 32, "seed": 0}
 SAME: dict[str, Any] = {"network": "vgg8", "schedule": "onecycle"}
 """Of all modes."""
 ROUNDED: dict[str, Any] = {"rate": 10.0, "headroom": 1.0}
