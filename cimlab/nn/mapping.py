@@ -44,7 +44,7 @@ def rewritten_pair(
 
     Where either could, the choice that leaves the smaller currents is taken: less current is less
     noise of the converter. Where neither can, both are rewritten as a fresh pair; beside a stuck
-    cell the other one goes as far as it can.
+    cell the other one goes as far as it can, unless that is less than a write resolves (`FINE`).
 
     Args:
         believed: What the cells carry, (2, n) A.
@@ -74,10 +74,16 @@ def rewritten(plus, minus, difference, stuck_plus, stuck_minus, low, high):  # t
     if not (stuck_plus or stuck_minus):
         return low + max(wanted, 0.0), low + max(-wanted, 0.0), True, True
     # one that has gone as far as it can is left alone
-    goal_plus = plus if stuck_plus else min(max(plus_alone, low), high)
-    goal_minus = minus if stuck_minus else min(max(minus_alone, low), high)
     least = FINE * (high - low)
-    return goal_plus, goal_minus, abs(goal_plus - plus) > least, abs(goal_minus - minus) > least
+    goal_plus, goal_minus = min(max(plus_alone, low), high), min(max(minus_alone, low), high)
+    move_plus = not stuck_plus and abs(goal_plus - plus) > least
+    move_minus = not stuck_minus and abs(goal_minus - minus) > least
+    return (
+        goal_plus if move_plus else plus,
+        goal_minus if move_minus else minus,
+        move_plus,
+        move_minus,
+    )
 
 
 @numba.njit(cache=True, nogil=True)
