@@ -72,14 +72,19 @@ def window(data: Histories) -> tuple[float, float]:
 
 
 def read_sigma(data: Histories) -> float:
-    """Sigma of a single conversion, uS, from readings with nothing in between; else a guess."""
+    """Sigma of a single conversion, uS, from readings with nothing in between; else a guess.
+
+    Readings that repeat exactly leave it at a ten-thousandth of the range: nothing is known better
+    than the converter's codes tell it, and a fit weighs by what is known.
+    """
     before = np.roll(data.g, 1, axis=0)
     rest = data.seen & ~data.fresh & (data.v == 0) & np.isfinite(before)
     rest[0] = False
+    low, high = window(data)
     if not rest.any():
-        low, high = window(data)
         return 0.03 * (high - low)
-    return float(np.sqrt(np.mean(((data.g - before) ** 2 * data.averages / 2)[rest])))
+    sigma = np.sqrt(np.mean(((data.g - before) ** 2 * data.averages / 2)[rest]))
+    return float(max(sigma, 1e-4 * (high - low)))
 
 
 def extremes(data: Histories) -> Array:

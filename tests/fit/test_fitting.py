@@ -87,6 +87,13 @@ def test_what_no_run_tells_stays_at_its_default_and_is_said():
     assert found.errors["c2c"] is not None
 
 
+def test_readings_without_noise_can_be_fitted():
+    """Two readings with nothing in between repeat exactly: no spread to begin from."""
+    found = fit(small(6, sigma_read=0.0).tables, "brram")
+    assert found.model.sigma_read < 0.05e-6
+    assert found.model.v_set == pytest.approx(BulkRram().v_set, abs=0.1)
+
+
 def test_saturated_readings_are_left_out_and_counted():
     lab = Lab(BulkRram(), 12, seed=5)
     lab.run(np.append(-2.6, trains(1.9, 1.6, 0.02, 15, 15, cycles=2)), i_max=3.9e-6)
