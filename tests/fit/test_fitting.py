@@ -89,7 +89,9 @@ def test_what_no_run_tells_stays_at_its_default_and_is_said():
 
 def test_readings_without_noise_can_be_fitted():
     """Two readings with nothing in between repeat exactly: no spread to begin from."""
-    found = fit(small(6, sigma_read=0.0).tables, "brram")
+    lab = small(6, sigma_read=0.0)
+    lab.run(np.zeros(20))
+    found = fit(lab.tables, "brram")
     assert found.model.sigma_read < 0.05e-6
     assert found.model.v_set == pytest.approx(BulkRram().v_set, abs=0.1)
 
