@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 import numpy as np
 from fuzzing.topic import Topic, mutate
 
 from cimlab.board.service import BoardService, Connection
-from cimlab.core.array import CimArray, Limits, Unfold, Window
+from cimlab.core.array import CimArray, Limits, PairSum, Unfold, Window
 from cimlab.core.guard import Guarded
 from cimlab.drivers.soc import SocArray
 from cimlab.mock_hw.board import Chip
@@ -69,11 +70,31 @@ def work(array: CimArray) -> None:
     array.vmm_unfolded(
         np.full((1, 1, 4, 4), 0.05, np.float32), Unfold((2, 2)), Window((0,), (0, 4), (0, 8))
     )
+    part = PairSum(
+        Window((0, 1), (0, 4), (2, 6)),
+        np.array([[1.0, -1.0, 0.99, -1.01]] * 2, np.float32),
+        np.ones(2, np.float32),
+        np.array([[0, 1], [1, -1]]),
+        np.zeros(2, np.float32),
+    )
+    array.vmm_pairs(np.full((3, 8), 0.5, np.float32), 0.05, [part])
+    maps = np.full((1, 1, 4, 4), 0.5, np.float32)
+    array.vmm_pairs(maps, 0.05, [_first_tile(part)] * 2, Unfold((2, 2)))
     array.counters()
     for plan in (WriteVerify(), Ispp()):
         array.run_job(plan.job, plan.settings(), CELLS, np.full(CELLS.size, 2e-6))
     array.clock.sleep(1.0)
     array.ground()
+
+
+def _first_tile(part: PairSum) -> PairSum:
+    return replace(
+        part,
+        window=replace(part.window, tiles=(0,)),
+        weights=part.weights[:1],
+        scales=part.scales[:1],
+        targets=part.targets[:1],
+    )
 
 
 def recorded(board: BoardService) -> ServiceStream:
