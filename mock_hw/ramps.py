@@ -25,6 +25,8 @@ from cimlab.mock_hw.philox import BLOCK, U32, box_muller, philox
 _NUMBERS = ("set_start", "set_stop", "reset_start", "reset_stop", "v_step", "tol")
 TRIAL = dict.fromkeys((*_NUMBERS, "set_lead", "reset_lead", "width", "v_read"), 1e-6)
 """Settings of the least job, to compile the loop with."""
+COUNT_MAX = 1 << 20
+"""Averages, cycles and reversals beyond which a job's settings are a mistake."""
 ROUNDING = 1e-9
 """Volts by which sums of steps may miss the end of a ramp."""
 
@@ -66,6 +68,9 @@ class Ramp:
         least = min(s[name] for name in _NUMBERS)
         if not (all(map(math.isfinite, s.values())) and least > 0 <= min(leads)):
             raise ConfigError(f"job {job}: settings must be positive: {s}")
+        counts = [s[name] for name in ("averages", "cycles", "max_reversals") if name in s]
+        if max(counts) > COUNT_MAX:
+            raise ConfigError(f"job {job}: counts must be at most {COUNT_MAX}: {s}")
         if s["set_start"] > s["set_stop"] or s["reset_start"] > s["reset_stop"]:
             raise ConfigError(f"job {job}: a ramp must start at or below its stop")
         return cls(

@@ -32,6 +32,8 @@ PULSE_CODE_MAX = 255
 """Pulse amplitudes are 8 bit and a sign."""
 GATE_CODE_MAX = 1023
 """The gate DAC has 10 bit (PAPER 1)."""
+TICKS_MAX = 1 << 32
+"""More than the link's field for ticks holds."""
 ConvertPairs: TypeAlias = Callable[
     [NDArray[np.uint8], Sequence[pairs.Part], Unfold | None],
     tuple[NDArray[np.int16], NDArray[np.int64]],
@@ -75,18 +77,22 @@ def pulse_counts(count: ArrayLike) -> NDArray[np.uint16]:
 
 def ticks(width: float, tick: float) -> int:
     """Pulse width (s) to the board's unit, at least 1."""
-    n = round(width / tick)
+    ratio = width / tick
+    n = round(ratio) if ratio < TICKS_MAX else 0  # which NaN is not
     if n < 1:
-        raise LimitError(f"a pulse of {width} s is shorter than the board's tick of {tick} s")
+        raise LimitError(
+            f"a pulse of {width} s is shorter than the board's tick of {tick} s, or longer than "
+            f"{TICKS_MAX * tick:g} s"
+        )
     return n
 
 
 def gate_code(v: float, v_gate: float) -> int:
     """Gate voltage (V) to the gate DAC's code; GATE_CODE_MAX is v_gate."""
-    code = round(v * GATE_CODE_MAX / v_gate)
-    if not 0 <= code <= GATE_CODE_MAX:
+    scaled = v * GATE_CODE_MAX / v_gate
+    if not -0.5 <= scaled <= GATE_CODE_MAX + 0.5:
         raise LimitError(f"the gate voltage must lie in 0 .. {v_gate} V")
-    return code
+    return min(max(round(scaled), 0), GATE_CODE_MAX)
 
 
 def amperes(codes: NDArray[np.integer], full_scale: ArrayLike, bits: int) -> NDArray[np.float32]:

@@ -100,6 +100,7 @@ def test_a_job_beyond_the_limits_gives_no_pulse(change):
         {"reset_start": 3.2},
         {"tol": float("nan")},
         {"cycles": 2},
+        {"max_reversals": 1e30},
     ],
 )
 def test_a_job_with_wrong_settings_is_refused(change):

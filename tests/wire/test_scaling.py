@@ -62,15 +62,16 @@ def test_counts_that_are_none(count: float) -> None:
 def test_ticks() -> None:
     assert scaling.ticks(1e-6, 1e-8) == 100
     assert scaling.ticks(1.4e-8, 1e-8) == 1
-    with pytest.raises(LimitError, match="shorter"):
-        scaling.ticks(4e-9, 1e-8)
+    for width in (4e-9, 43.0, 1e306, np.nan):
+        with pytest.raises(LimitError, match="shorter"):
+            scaling.ticks(width, 1e-8)
 
 
 def test_gate_code() -> None:
     # 1023 codes over 5 V: 4 V is 818.4
     assert scaling.gate_code(4.0, 5.0) == 818
     assert scaling.gate_code(5.0, 5.0) == 1023
-    for v in (-0.1, 5.1):
+    for v in (-0.1, 5.1, 1e306, np.nan):
         with pytest.raises(LimitError):
             scaling.gate_code(v, 5.0)
 
