@@ -102,10 +102,9 @@ def test_a_written_station_is_a_station_like_any_other(tmp_path: Path) -> None:
 
 def test_the_short_form_starts_a_bench_and_ends_it(tmp_path: Path) -> None:
     with cimlab.open(f"bench:?dut={CROSSBAR}&instruments={NAMES}&seed=7") as array:
-        process = array._process
+        (process,) = array._processes
         assert array.spec.shape == (1, 2, 3)
         assert (array.read(0.1).g > 0).all()
-    assert process is not None
     assert process._process.poll() is not None
 
 

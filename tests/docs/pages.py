@@ -44,6 +44,7 @@ from cimlab.cli.console import console
 from cimlab.cli.main import app
 
 FENCE = re.compile(r"^( *)```(\S*) *(.*)$")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 NUMBER = re.compile(r"(?:[-+]|\b)[\d.,:]*\d(?:e[-+]?\d+)?")
 NAME = "page"
 PATIENCE = 60.0
@@ -83,7 +84,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 def shape(text: str) -> str:
     """Text with 0 for every number, one space for every gap, and u for micro."""
-    text = text.replace("µ", "u")
+    text = TIME.sub("0", text.replace("µ", "u"))
     lines = (" ".join(NUMBER.sub("0", line).split()) for line in text.strip().splitlines())
     return "".join(f"{line}\n" for line in lines)
 
