@@ -45,6 +45,7 @@ clean:
 	rm -rf .venv .types build dist cimlab.egg-info .coverage
 
 .venv/ready: pyproject.toml constraints.txt
+	@echo 'Making the environment in .venv: about 2 GB and some minutes, once.'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) -e '.[dev,gui]'
 	touch $@

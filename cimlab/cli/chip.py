@@ -55,7 +55,8 @@ def info(station: Station = "mock:", json_: Json = False) -> None:
     console.result(
         data,
         f"identity      {spec.identity} ({spec.origin})\n"
-        f"size          {spec.tiles} tiles of {spec.rows} x {spec.cols} cells\n"
+        f"size          {spec.tiles} tile{'s' * (spec.tiles != 1)} "
+        f"of {spec.rows} x {spec.cols} cells\n"
         f"converters    DAC {spec.dac_bits} bit, ADC {spec.adc_bits} bit, {spec.vmm} VMM\n"
         f"settings      read {settings.v_read:g} V, gate {settings.v_gate:g} V, "
         f"cells {settings.i_read * 1e6:g} uA, VMM {max(settings.i_vmm) * 1e6:g} uA\n"
@@ -255,7 +256,7 @@ def _report(result: ProgramResult, after: Reading, transactions: int, file: Path
     }
     console.result(
         data,
-        f"{data['cells']} cells programmed on the {data['place']} in {data['rounds']} rounds\n"
+        f"{data['cells']:,} cells programmed on the {data['place']} in {data['rounds']} rounds\n"
         f"in band      {100 * data['in_band']:.2f} %\n"
         f"pulses       {data['pulses_mean']:.2f} a cell\n"
         + (f"link         {transactions} requests\n" if transactions else "")

@@ -119,7 +119,8 @@ def _station(station: str) -> Iterator[Check]:
         with open_array(station) as array:
             spec = array.spec
             found = (
-                f"{spec.identity} ({spec.origin}), {spec.tiles} tiles of {spec.rows} x {spec.cols}"
+                f"{spec.identity} ({spec.origin}), {spec.tiles} "
+                f"tile{'s' * (spec.tiles != 1)} of {spec.rows} x {spec.cols}"
             )
             yield Check("answers", True, found)
             yield from self_test(array)

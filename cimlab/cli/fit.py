@@ -94,7 +94,8 @@ def _notes(found: Fit, runs: list[Path]) -> dict[str, Any]:
 def _text(data: dict[str, Any]) -> str:
     """The result for people."""
     lines = [
-        f"{data['model']}: {data['readings']:,} readings of {data['cells']:,} cells"
+        f"{data['model']}: {data['readings']:,} readings of {data['cells']:,} cell"
+        + "s" * (data["cells"] != 1)
         + (f", {len(data['stuck'])} stuck cells left out" if data["stuck"] else "")
         + (f", {data['saturated']:,} saturated readings left out" if data["saturated"] else "")
     ]
