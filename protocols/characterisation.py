@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from cimlab.core.array import Addresses, ArraySpec, CimArray, Floats, Reading, Trace
-from cimlab.core.errors import ConfigError, LimitError
+from cimlab.core.errors import ConfigError
+from cimlab.core.limits import between
 from cimlab.protocols.points import Points
 from cimlab.protocols.procedure import Plan
 from cimlab.protocols.program import ascending
@@ -85,21 +86,15 @@ class CellPlan(Plan):
             LimitError: A voltage, a width or a count is beyond the limits.
         """
         limits, stress, name = spec.limits, self.stress(spec), type(self).__name__
-        _within(f"{name}: v_read", self.v_read, 0.0, limits.v_read, "V")
+        between(f"{name}: v_read", self.v_read, 0.0, limits.v_read, "V")
         if not stress.pulses:
             return
-        _within(f"{name}: SET amplitude", stress.v_max, 0.0, limits.v_set, "V")
-        _within(f"{name}: RESET amplitude", -stress.v_min, 0.0, limits.v_reset, "V")
+        between(f"{name}: SET amplitude", stress.v_max, 0.0, limits.v_set, "V")
+        between(f"{name}: RESET amplitude", -stress.v_min, 0.0, limits.v_reset, "V")
         shortest = 0.0 if stress.quasi_static else limits.width_min
-        _within(f"{name}: width", stress.width_min, shortest, limits.width_max, "s")
-        _within(f"{name}: width", stress.width_max, shortest, limits.width_max, "s")
-        _within(f"{name}: pulses of a call", stress.call, 0, limits.count_max, "pulses")
-
-
-def _within(what: str, value: float, low: float, high: float, unit: str) -> None:
-    # written so that NaN fails it
-    if not low * (1 - ROUNDING) <= value <= high * (1 + ROUNDING):
-        raise LimitError(f"{what} {value:g} {unit} is outside {low:g} .. {high:g} {unit}")
+        between(f"{name}: width", stress.width_min, shortest, limits.width_max, "s")
+        between(f"{name}: width", stress.width_max, shortest, limits.width_max, "s")
+        between(f"{name}: pulses of a call", stress.call, 0, limits.count_max, "pulses")
 
 
 def visited_apart(spec: ArraySpec) -> bool:
