@@ -52,17 +52,17 @@ def cost_table(found: Material, count: Callable[[str], Cost]) -> Figure | str:
 
 
 def counted(cost: Cost) -> published.Costs:
-    """A row as the paper has it."""
+    """A row as the paper has it, in its units."""
     return published.Costs(
         f"{cost.devices:,}",
         f"{cost.tiles:,}",
         f"{cost.operations:,}",
         f"{cost.tile_operations:,}",
         f"{cost.flops:,}" if cost.flops < 1e6 else quantity(cost.flops, ""),
-        quantity(cost.seconds, "s"),
-        quantity(cost.seconds_pipelined, "s"),
-        quantity(cost.seconds_copied, "s"),
-        quantity(cost.joules, "J"),
+        f"{1e3 * cost.seconds:.3g} ms",
+        f"{1e3 * cost.seconds_pipelined:.3g} ms",
+        f"{1e3 * cost.seconds_copied:.3g} ms",
+        f"{1e6 * cost.joules:.3g} \N{MICRO SIGN}J",
     )
 
 

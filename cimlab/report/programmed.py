@@ -31,7 +31,7 @@ MINUS, SIGMA, PLUS_MINUS, MEAN = "\N{MINUS SIGN}", "\u03c3", "\N{PLUS-MINUS SIGN
 def levels(found: Material, width: float) -> Figure | str:
     """Currents of programmed cells, level by level."""
     for run in found.programmings:
-        target, current, _ = _fresh(run)
+        target, current, left, _ = _fresh(run)
         wanted = np.unique(np.round(target, 3))
         if 2 <= wanted.size <= LEVELS_MOST:
             break
@@ -64,9 +64,8 @@ def levels(found: Material, width: float) -> Figure | str:
         )
         _above(axes, 3)
         each = current.size / wanted.size
-        _signed(
-            figure, [run], f"{wanted.size} levels, n = {current.size:,} cells, {each:.0f} a level"
-        )
+        words = f"{wanted.size} levels, n = {current.size:,} cells, {each:.0f} a level"
+        _signed(figure, [run], words + _left(left))
     return figure
 
 
@@ -95,8 +94,9 @@ def programming_error(found: Material, width: float) -> Figure | str:
         )
         axes.set(xlabel=f"read afresh {MINUS} target ({AMPERES})", ylabel=_per())
         _above(axes)
-        averages = ", ".join(sorted({errors[r.path][2] for r in runs}))
-        _signed(figure, runs, f"{averages}; the paper's are single reads, with their noise")
+        left = _left(sum(errors[r.path][2] for r in runs))
+        averages = ", ".join(sorted({errors[r.path][3] for r in runs}))
+        _signed(figure, runs, f"{averages}{left}; the paper's are single reads, with their noise")
     return figure
 
 
@@ -117,14 +117,16 @@ def read_noise(found: Material, width: float) -> Figure | str:
         axes.set(xlabel=f"read {MINUS} mean of its cell ({AMPERES})", ylabel=_per())
         _above(axes)
         averages = int(run.plan.get("averages", 1))
-        _signed(
-            figure, [run], f"at {run.plan['v_read']:g} V, {averages} conversion(s) averaged a read"
-        )
+        words = "single conversions" if averages == 1 else f"means of {averages} conversions"
+        _signed(figure, [run], f"at {run.plan['v_read']:g} V, {words}")
     return figure
 
 
-def _fresh(run: RunReader) -> tuple[Values, Values, str]:
-    """Targets and what was read afterwards, both (n,) uA, and how it was read."""
+def _fresh(run: RunReader) -> tuple[Values, Values, int, str]:
+    """Of cells that reached the band: targets and what was read afterwards, both (n,) uA.
+
+    Then the number of cells that have a target and did not reach it, and how was read.
+    """
     if run.rows("programming"):
         last = slice(run.rows("programming") - 1, None)
         target = run.column("programming", "target", last)[0].ravel()
@@ -139,9 +141,15 @@ def _fresh(run: RunReader) -> tuple[Values, Values, str]:
         current = run.column("maps", "current", last)[0].ravel()
         how, done = "reads of the last map", np.ones(target.size, np.bool_)
     else:
-        return np.empty(0), np.empty(0), ""
-    good = np.isfinite(target) & np.isfinite(current) & done
-    return MICRO * target[good].astype("f8"), MICRO * current[good].astype("f8"), how
+        return np.empty(0), np.empty(0), 0, ""
+    known = np.isfinite(target) & np.isfinite(current)
+    good = known & done
+    left = int((known & ~done).sum())
+    return MICRO * target[good].astype("f8"), MICRO * current[good].astype("f8"), left, how
+
+
+def _left(cells: int) -> str:
+    return f" ({cells:,} more missed the band, not drawn)" if cells else ""
 
 
 def _v_read(run: RunReader) -> float:
@@ -216,7 +224,8 @@ def signature(runs: list[RunReader], words: str, width: float) -> str:
     whose: dict[str, set[str]] = {}
     for run in runs:
         array, _, seed = run.identity.partition(", seed ")
-        whose.setdefault(f"{run.origin}: {array}", set()).add(seed)
+        origin = "computed" if run.vmm == "none" else run.origin
+        whose.setdefault(f"{origin}: {array}", set()).add(seed)
     arrays = [f"{a} ({len(seeds)} arrays)" if len(seeds) > 1 else a for a, seeds in whose.items()]
     text = "; ".join([*arrays, words, published.CITED])
     return "\n".join(wrap(text, int(LETTERS * width)))

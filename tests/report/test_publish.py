@@ -32,7 +32,7 @@ def train(path, mode="mixed", epochs=3, network="lenet"):
     return path
 
 
-def programmed(path):
+def programmed(path, missed=0):
     target = np.tile([1e-6, 2e-6, 3e-6], 8).reshape(SPEC.shape)
     current = target + np.random.default_rng(0).normal(0.1e-6, 0.05e-6, SPEC.shape)
     with RunWriter.create(path, Header("program", SPEC, {}, {"protocol": "ispp"}, {})) as run:
@@ -44,7 +44,7 @@ def programmed(path):
             target=target,
             current=current,
             pulses=one,
-            converged=one.astype(bool),
+            converged=np.arange(one.size).reshape(one.shape) >= missed,
         )
         run.append("maps", step=0, v_read=0.1, current=current, pulses=one, reads=one)
     return path
@@ -137,6 +137,14 @@ def test_numbers_on_the_figures_are_those_of_the_files(files):
     assert any(np.allclose(y, [50.0, 75.0, 87.5]) for y in drawn.values())
     assert "paper" in words(transfer)
     assert "3 levels, n = 24 cells, 8 a level" in with_levels
+
+
+def test_cells_that_missed_the_band_are_counted(tmp_path):
+    with opened([programmed(tmp_path / "program.h5", missed=5)]) as found:
+        said = words(FIGURES["levels"](found, 3.5)), words(FIGURES["programming-error"](found, 3.5))
+    assert "n = 19 cells" in " ".join(said[0].split())
+    for text in said:
+        assert "(5 more missed the band, not drawn)" in " ".join(text.split())
 
 
 def test_accuracies_far_apart_get_two_panels(files, tmp_path):
