@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -162,9 +163,11 @@ def list_(
         f"{str(r['utc_start'])[:19]}  {r['kind']:10} {r['status']:9} {r['file']}" for r in found
     ]
     lines += [f"{'unreadable':19}  {o['file']}: {o['error']}" for o in others]
-    console.result(
-        {"runs": found, "unreadable": others}, "\n".join(lines) or f"no run files in {folder}"
-    )
+    lines = lines or [f"no run files in {folder}"]
+    inner = Counter(file.parent for file in folder.glob("*/*.h5"))
+    lines += [f"{count} more in {place}" for place, count in sorted(inner.items())]
+    data = {"runs": found, "unreadable": others, "folders": {str(p): n for p, n in inner.items()}}
+    console.result(data, "\n".join(lines))
 
 
 def draw(run: RunReader, folder: Path) -> list[str]:

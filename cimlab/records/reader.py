@@ -74,6 +74,10 @@ def _damage_told(path: str | os.PathLike[str]) -> Iterator[None]:
     """Whatever HDF5 raises over a file's contents becomes a RecordError."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise RecordError(f"cannot read {path}: there is no such file") from error
+    except IsADirectoryError as error:
+        raise RecordError(f"{path} is a folder: name files in it, as {path}/*.h5 does") from error
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise RecordError(f"cannot read {path}: {error}") from error
 

@@ -55,6 +55,7 @@ def test_a_damaged_run_is_told_listed_and_repaired(tmp_path: Path, keep: float) 
     assert checked["whole"] is not broken
     listed = result("runs", "list", "runs", cwd=tmp_path)
     assert len(listed["runs"]) == (1 if broken else 2)
+    assert result("runs", "list", ".", cwd=tmp_path)["folders"] == {"runs": 2}
     assert [Path(each["file"]).name for each in listed["unreadable"]] == ["cut.h5"] * broken
     report = result("runs", "repair", "runs/cut.h5", "-o", "runs/new.h5", cwd=tmp_path)
     assert (runs / "cut.h5").read_bytes() == data[: int(keep * len(data))]
