@@ -267,7 +267,8 @@ def test_an_interrupted_sweep_says_how_far_it_came(
         assert run.status == "stopped"
         points = run.rows("points")
         assert points == int(found[1].replace(",", "")) >= flushed
-        assert run.done == pytest.approx(points / 1.6e6)
+        behind = points - 1.6e6 * run.done  # the signal may come between an event's two numbers
+        assert behind == pytest.approx(0) or behind == pytest.approx(16)
         assert np.isfinite(run.series().current).all()
         assert run.summary is None
 
