@@ -108,7 +108,7 @@ _group(
     vgg8=train.vgg8,
     resnet18=train.resnet18,
 )
-app.command("study")(study.study)
+app.command("study", context_settings={"ignore_unknown_options": True})(study.study)
 app.command("transfer")(transfer.transfer)
 app.command("retention")(retention.retention)
 app.command("program")(chip.program)

@@ -32,7 +32,8 @@ _NOT_ALIKE = ("seed", "resume", "out", "baseline", "health")
 def study(
     network: Annotated[Literal["lenet", "vgg8", "resnet18"], typer.Argument(help="What to train.")],
     options: Annotated[
-        list[str] | None, typer.Argument(help="After --: options of cimlab train.")
+        list[str] | None,
+        typer.Argument(help="Options of cimlab train; after -- if study has one of the same name."),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds of the trainings: 0-9, or 0,3,7.")] = "0-9",
     chips: Annotated[

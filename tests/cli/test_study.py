@@ -65,6 +65,7 @@ def test_what_cannot_be_studied_is_refused(tmp_path: Path) -> None:
         (("--station", "model:?trace=t.h5"), "without trace"),
         (("--threshold", "-1"), "threshold"),
     ):
-        done = cimlab("study", "lenet", "--", *options, cwd=tmp_path, code=3)
-        assert why in done.stderr
+        for apart in ((), ("--",)):
+            done = cimlab("study", "lenet", *apart, *options, cwd=tmp_path, code=3)
+            assert why in done.stderr
     assert "No such option" in cimlab("study", "lenet", "--", "--no", cwd=tmp_path, code=2).stderr
