@@ -95,11 +95,12 @@ def _bars(axes: Axes, values: list[float], spans: list[float] | None = None) -> 
     """A bar a policy with its number."""
     rows = np.arange(len(values))
     axes.barh(rows, values, xerr=spans, color=BLUE, height=0.65, error_kw={"elinewidth": 0.8})
-    for row, value in zip(rows, values, strict=True):
+    ends = np.add(values, spans or 0.0)
+    for row, value, end in zip(rows, values, ends, strict=True):
         axes.annotate(
             f"{value:.3g}",
-            (value, row),
-            xytext=(8, 0),
+            (end, row),
+            xytext=(6, 0),
             textcoords="offset points",
             va="center",
             fontsize=6,
