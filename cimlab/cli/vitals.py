@@ -128,7 +128,8 @@ class Trend:
         rss_MB: Median memory, 10^6 bytes.
         slope_MB_per_hour: Of a straight line through it.
         grown_MB: Median of the last quarter less that of the first.
-        files, threads: Medians of the first and the last quarter.
+        files, threads: The most of the first and of the last quarter: what leaks adds to each later
+            maximum, while a thread that comes and goes moves a median by chance.
         leaks: What grew, in words; empty when nothing did.
     """
 
@@ -151,7 +152,8 @@ def trend(samples: list[Vitals], process: str) -> Trend | None:
     if len(table) < 8:
         return None
     quarter = len(table) // 4
-    first, last = (np.median(part, axis=0) for part in (table[:quarter], table[-quarter:]))
+    parts = (table[:quarter], table[-quarter:])
+    first, last = (np.append(np.median(p[:, :2], axis=0), p[:, 2:].max(axis=0)) for p in parts)
     middle = float(np.median(table[:, 1]))
     slope = 3600 * float(np.polyfit(table[:, 0], table[:, 1], 1)[0])
     grown = last - first

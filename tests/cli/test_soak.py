@@ -42,6 +42,14 @@ def test_what_leaks_is_told(what, how):
     assert leak.startswith(f"{what} grew")
 
 
+def test_threads_that_come_and_go_are_no_leak():
+    """A worker that lives for some of each round, a little longer towards the end."""
+    there = lambda t: t // 10 % 10 < 4 + t // 2400  # noqa: E731
+    found = trend(course(lambda t: 300.0, threads=lambda t: 5 + there(t)), "host")
+    assert found.leaks == ()
+    assert found.threads == (6, 6)
+
+
 def test_too_few_samples_tell_nothing():
     assert trend(course(lambda t: 300.0)[:9], "host") is None
     assert trend([], "host") is None

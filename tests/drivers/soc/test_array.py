@@ -131,7 +131,7 @@ def test_counts_that_are_none(bench: Bench, array: SocArray, count: float) -> No
 
 
 def test_what_does_not_fit_the_wire_is_refused(array: SocArray) -> None:
-    with pytest.raises(LimitError, match="fit"):
+    with pytest.raises(LimitError, match="longer"):
         array.pulse(1.0, 1e3, 1, CELLS)
     with pytest.raises(LimitError, match="fit"):
         array.read(0.1, CELLS, averages=1 << 16)
