@@ -89,14 +89,15 @@ def faulty(
     return result, facts
 
 
-def compare(rate: float, recipe: Recipe, data: Images, tell: Callable[[str], None]) -> Result:
+def compare(faults: Faults, recipe: Recipe, data: Images, tell: Callable[[str], None]) -> Result:
     """Both trainings and their comparison."""
     with open_array(f"model:?seed={recipe.seed}") as model:
         expected = train(model, recipe, data, tell)
-    got, facts = faulty(recipe, data, Faults(drop=rate, corrupt=rate, duplicate=rate), tell)
+    got, facts = faulty(recipe, data, faults, tell)
     same = {name: bool(np.array_equal(expected[name], got[name])) for name in expected}
     return {
-        "rate": rate,
+        "rate": faults.drop,
+        "reset": faults.reset,
         "batches": recipe.steps,
         "accuracy": got["accuracies"][-1],
         "same": same,
@@ -109,13 +110,15 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=0.01)
+    parser.add_argument("--reset", type=float, default=0.0, help="of a broken connection")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batches", type=int, default=400)
     given = parser.parse_args()
     torch.set_num_threads(1)
     recipe = Recipe(epochs=given.epochs, batches=given.batches)
     tell = functools.partial(print, file=sys.stderr)
-    print(json.dumps(compare(given.rate, recipe, load_mnist(), tell)))
+    faults = Faults(drop=given.rate, corrupt=given.rate, duplicate=given.rate, reset=given.reset)
+    print(json.dumps(compare(faults, recipe, load_mnist(), tell)))
 
 
 if __name__ == "__main__":

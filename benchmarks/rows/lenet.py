@@ -29,12 +29,12 @@ def _programming(f: Figures) -> str:
     return "<br>".join(lines)
 
 
-def _faults(f: Figures) -> str:
+def faults(f: Figures) -> str:
     struck = ", ".join(f"{n} {what}" for what, n in sorted(f["struck"].items()))
     return (
         f"identical bit for bit: {f['identical']}; board's counters equal the host's ledger: "
         f"{f['counters_equal_ledger']} ({f['pulses']} pulses, {f['batches']} batches); "
-        f"struck: {struck}; {f['retries']} repeats"
+        f"struck: {struck}; {f['retries']} repeats, {f['streams'] - 1} reconnections"
     )
 
 
@@ -104,14 +104,14 @@ ROWS: dict[str, Row] = {
         "same result bit for bit; counters equal",
         "5 %",
         "python benchmarks/faulty_link.py --rate 0.01 --epochs 3",
-        _faults,
+        faults,
     ),
     "faults-5": Row(
         "5 % of each",
         "-",
         "same result bit for bit; counters equal",
         "python benchmarks/faulty_link.py --rate 0.05 --epochs 1",
-        _faults,
+        faults,
     ),
     "limits": Row(
         "pulses beyond the limits: refused before a byte leaves, and by the board when forced past "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rows.lenet import faults
 from rows.row import Figures, Row
 
 
@@ -85,6 +86,13 @@ ROWS: dict[str, Row] = {
         "10^7",
         "python benchmarks/exactly_once.py --pulses 1000000",
         _once,
+    ),
+    "faults-reset": Row(
+        "a training under the same faults, against one without a link",
+        "same weights and conductances bit for bit",
+        "-",
+        "python benchmarks/faulty_link.py --rate 0.05 --reset 0.001 --epochs 1",
+        faults,
     ),
     "beyond": Row(
         "plans beyond limits, generated at random",
