@@ -97,6 +97,7 @@ class HostSession:
         self._rtt = 0.0
         self._backoff = 1
         self._streams = 0
+        self._greeted = self._next
 
     # what the owner asks for
 
@@ -117,6 +118,8 @@ class HostSession:
         self._decoder.reset()
         self._out = [b"\0"]
         self._calls = {t: p for t, p in self._calls.items() if p.verb != Verb.HELLO}
+        # answers may overtake INFO on a stream that does not keep the order
+        self._greeted = min(self._pending, default=self._next)
         boot = self.info.boot if self.info else 0
         self._call(Verb.HELLO, Hello(boot, self._decoder.max_frame, self._token).pack(), now)
 
@@ -265,7 +268,7 @@ class HostSession:
             self._answers[-frame.seq] = frame
 
     def _welcome(self, info: Info, now: float) -> None:
-        first = min(self._pending, default=self._next)
+        first = self._greeted
         if not (first <= info.next or first == self._next) or info.next > self._next:
             raise LinkProtocol(f"the board expects request {info.next}, we are at {self._next}")
         self.info = info

@@ -309,6 +309,18 @@ def test_a_new_stream_resumes_and_repeats(host: HostSession) -> None:
     assert host.statistics.reconnects == 1
 
 
+def test_an_answer_may_overtake_the_welcome(host: HostSession) -> None:
+    """On a stream that does not keep the order: INFO then tells of a number answered meanwhile."""
+    for _ in range(2):
+        host.send(Verb.PULSE, [], 0, 0.0)
+    host.connect(1.0)
+    (hello,) = sent(host)
+    reply(host, Verb.PULSE, 1)
+    payload = b"".join(bytes(part) for part in info(next_seq=1).pack())
+    reply(host, Verb.HELLO, hello.seq, payload)
+    assert verbs(host) == [(Verb.PULSE, 2)]
+
+
 @pytest.mark.parametrize("expected", [1, 4])
 def test_a_board_at_an_impossible_number_is_refused(host: HostSession, expected: int) -> None:
     for seq in (1, 2):

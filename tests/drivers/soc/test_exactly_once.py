@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -127,6 +127,13 @@ faults = st.builds(
     st.integers(0, 2**32),
     st.sampled_from([700, 760, 1 << 20]),
     st.sampled_from([1, 3, 8, 32]),
+)
+@example(  # an answer overtakes the welcome on a new stream
+    [_read(np.array([0]), 1), _read(None, 1)],
+    Faults(garbage=0.2, reorder=0.2, reset=0.02),
+    585,
+    700,
+    3,
 )
 @settings(max_examples=60)
 def test_results_and_counters_are_those_without_a_wire(
