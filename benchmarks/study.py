@@ -54,16 +54,19 @@ def workers(count: int, dask: bool) -> Iterator[Workers]:
 
 
 def studied(
-    who: Workers, cases: Cases, folder: Path, warm: int, finished: Callable[[], object]
+    who: Workers, cases: Cases, folder: Path, warm: int, *finished: Callable[[], object]
 ) -> tuple[float, list[dict[str, Any]]]:
-    """Seconds of a study by workers that have done `warm` trainings, and its results."""
+    """Seconds of a study by workers that have done `warm` trainings, and its results.
+
+    finished: As for `run_study`.
+    """
     folder.mkdir()
     work = functools.partial(trained, str(folder))
     with Kept(None, "train") as kept:
         run_study(work, [case | {"warm": k} for k, case in enumerate(cases[:warm])], kept, who)
     with Kept(folder / "study.jsonl", "train") as kept:
         start = time.perf_counter()
-        found = run_study(work, cases, kept, who, finished)
+        found = run_study(work, cases, kept, who, *finished)
         return time.perf_counter() - start, found
 
 
@@ -108,15 +111,14 @@ def main() -> None:
     cases = command.cases("lenet", OPTIONS, range(given.runs))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        quiet = lambda: None  # noqa: E731 - nothing happens
         with workers(2, given.dask) as two:
-            seconds, found = studied(two, cases, folder / "two", 2, quiet)
+            seconds, found = studied(two, cases, folder / "two", 2)
             if given.kill:
                 killer = Killer(folder / "killed", given.runs, given.kill)
                 other, again = studied(two, cases, folder / "killed", 2, killer)
         if not given.kill:
             with workers(1, given.dask) as one:
-                other, again = studied(one, cases, folder / "one", 1, quiet)
+                other, again = studied(one, cases, folder / "one", 1)
         last = folder / ("killed" if given.kill else "one") / "study.jsonl"
         result = {
             "runs": given.runs,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import torch
 from harness import Row, interleaved, ratio
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from cimlab.cli.following import checkpoint, record
 from cimlab.core.array import CimArray
 from cimlab.nn import calibrate, convert
 from cimlab.records import Header, RunWriter
@@ -142,20 +142,8 @@ def recording(quick: bool) -> Iterator[Row]:
 
         def step() -> None:
             for event in events:
+                record(event, run, taped.spec.tiles)
                 if isinstance(event, StepDone):
-                    update = event.update
-                    shares = np.full(taped.spec.tiles, np.nan, np.float32)
-                    shares[: len(event.clipped)] = event.clipped
-                    run.append(
-                        "steps",
-                        step=event.step,
-                        loss=event.loss,
-                        saturated=event.saturated,
-                        clipped=shares,
-                        weight_updates=update.weights,
-                        device_updates=update.devices,
-                        pulses=update.pulses,
-                    )
                     return
 
         for _ in range(settle):
@@ -164,21 +152,7 @@ def recording(quick: bool) -> Iterator[Row]:
         times = interleaved(cases, rounds)
         start = time.process_time()
         for _ in range(5):
-            arrays, info = training.state()
-            current, target = np.full((2, taped.spec.size), np.nan)
-            assert training.updater is not None  # noqa: S101 - it trains on an array
-            current[training.updater.cells] = arrays["current"]
-            target[training.updater.cells] = training.updater.target
-            run.append(
-                "maps",
-                step=training.step,
-                v_read=taped.converters.v_read,
-                current=current.reshape(taped.spec.shape),
-                target=target.reshape(taped.spec.shape),
-                pulses=taped.ledger.pulses,
-                reads=taped.ledger.reads,
-            )
-            run.checkpoint(arrays, info)
+            checkpoint(training, taped, run)
         epoch = (time.process_time() - start) / 5
     wall, cpu = ratio(times["all"], times["none"])
     share = epoch / (400 * times["none"].micros() * 1e-6)

@@ -22,8 +22,8 @@ from cimlab.board.service import BoardService, Job
 from cimlab.core.array import Unfold, Window
 from cimlab.mock_hw.devices.base import DeviceModel
 from cimlab.mock_hw.ramps import TRIAL
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal, state_layout
-from cimlab.mock_hw.state import StateFile
+from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.state import StateFile, state_layout
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

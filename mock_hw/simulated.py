@@ -1,14 +1,13 @@
 """The chip in software: crossbars of device models behind converters, as a BoardHal.
 
 It knows codes, pulses and physics; it never knows what the host wanted. All state is in a few
-arrays (`state_layout`), so that it can live in a file and survive its process.
+arrays (`state.state_layout`), so that it can live in a file and survive its process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +33,12 @@ from cimlab.mock_hw.devices.brram import BulkRram
 from cimlab.mock_hw.multiplier import Multiplier, Side
 from cimlab.mock_hw.philox import CellDraws, Stream, key_of
 from cimlab.mock_hw.ramps import Chip, Front, Ramp, program
+from cimlab.mock_hw.state import State, new_state
 from cimlab.mock_hw.threefry import pair_keys
 from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX, dac_codes, ticks
 
 BORN_AT_ONCE = 1 << 18
 """Devices made at a time: their random numbers take more memory than they do."""
-
-State = Mapping[str, NDArray[Any]]
 
 V_PULSE = 3.3
 V_GATE = 5.0
@@ -66,24 +64,6 @@ class Imperfections:
     adc_gain: float = 0.005
     adc_offset: float = 0.5
     adc_noise: float = 0.0
-
-
-def state_layout(
-    tiles: int, rows: int, cols: int
-) -> dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]]:
-    """Names, types and shapes of the chip's state: everything that a power cut must not lose."""
-    size = (tiles * rows * cols,)
-    return {
-        "g": (np.dtype(np.float32), size),
-        "pulses": (np.dtype(np.uint32), size),
-        "reads": (np.dtype(np.uint32), size),
-        "vectors": (np.dtype(np.uint64), (2, tiles)),
-        "counted": (np.dtype(np.uint32), size),
-        "rests": (np.dtype(np.uint32), (1,)),
-        "rested": (np.dtype(np.float32), size),
-        "age": (np.dtype(np.float64), size),
-        "born": (np.dtype(np.uint8), (1,)),
-    }
 
 
 class SimulatedHal:
@@ -133,14 +113,7 @@ class SimulatedHal:
             defaults=Converters(0.1, 4.0, 5e-6, (40e-6,) * tiles),
             capabilities=frozenset({"unfold", "transpose", "rest"}) | self._jobs,
         )
-        self.state: State = (
-            state
-            if state is not None
-            else {
-                name: np.zeros(shape, kind)
-                for name, (kind, shape) in state_layout(*self._shape).items()
-            }
-        )
+        self.state: State = new_state(*self._shape) if state is None else state
         self._gate_open = False
         self._wake()
         self._multiplier = Multiplier(self.conductances, self.state["vectors"])

@@ -1,4 +1,4 @@
-"""The emulated chip's non-volatile state: arrays in one memory-mapped file.
+"""The emulated chip's non-volatile state: what it consists of, and one memory-mapped file for it.
 
 What the process has written is in the file the moment it is written, so a board that is killed
 at any instruction and started again finds the conductances, and the counters that key the
@@ -29,10 +29,33 @@ if sys.platform != "win32":
 
 Layout: TypeAlias = Mapping[str, tuple[np.dtype[np.generic], tuple[int, ...]]]
 Settings: TypeAlias = Mapping[str, Any]
+State: TypeAlias = Mapping[str, NDArray[Any]]
 
 MAGIC = b"CIMSTAT1"
 PAGE = 4096
 _LENGTH = struct.Struct("<I")
+
+
+def state_layout(tiles: int, rows: int, cols: int) -> Layout:
+    """Names, types and shapes of the chip's state: everything that a power cut must not lose."""
+    size = (tiles * rows * cols,)
+    return {
+        "g": (np.dtype(np.float32), size),
+        "pulses": (np.dtype(np.uint32), size),
+        "reads": (np.dtype(np.uint32), size),
+        "vectors": (np.dtype(np.uint64), (2, tiles)),
+        "counted": (np.dtype(np.uint32), size),
+        "rests": (np.dtype(np.uint32), (1,)),
+        "rested": (np.dtype(np.float32), size),
+        "age": (np.dtype(np.float64), size),
+        "born": (np.dtype(np.uint8), (1,)),
+    }
+
+
+def new_state(tiles: int, rows: int, cols: int) -> State:
+    """That of a chip that was never powered."""
+    layout = state_layout(tiles, rows, cols)
+    return {name: np.zeros(shape, kind) for name, (kind, shape) in layout.items()}
 
 
 class StateFile:

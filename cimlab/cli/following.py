@@ -49,15 +49,15 @@ def follow(
             for event in events:
                 if isinstance(event, StepDone):
                     bar.update(1)
-                _record(event, run, tiles)
+                record(event, run, tiles)
                 _tell(event, training)
                 if isinstance(event, Prepared | EpochDone):
-                    _checkpoint(training, array, run)
+                    checkpoint(training, array, run)
                 if teaming.may_rest(event, training.recipe) and mates.any(
                     np.array(requests.stop(run, ground))
                 ):
                     if isinstance(event, StepDone):
-                        _checkpoint(training, array, run)
+                        checkpoint(training, array, run)
                     raise KeyboardInterrupt("stopped on request")
     except BaseException:
         name = training.recipe.network
@@ -65,7 +65,8 @@ def follow(
         raise
 
 
-def _record(event: Event, run: RunWriter, tiles: int) -> None:
+def record(event: Event, run: RunWriter, tiles: int) -> None:
+    """Store what an event tells; tiles: of the array."""
     match event:
         case StepDone(clipped=clipped):
             shares = np.full(tiles, np.nan, np.float32)
@@ -119,7 +120,7 @@ def _tell(event: Event, training: Training) -> None:
             )
 
 
-def _checkpoint(training: Training, array: StationArray | None, run: RunWriter) -> None:
+def checkpoint(training: Training, array: StationArray | None, run: RunWriter) -> None:
     """Store where the training is, and the map that this had to read anyway."""
     arrays, info = training.state()
     if array is not None and training.updater is not None:

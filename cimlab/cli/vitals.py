@@ -128,8 +128,7 @@ class Trend:
         rss_MB: Median memory, 10^6 bytes.
         slope_MB_per_hour: Of a straight line through it.
         grown_MB: Median of the last quarter less that of the first.
-        files, threads: The most of the first and of the last quarter: what leaks adds to each later
-            maximum, while a thread that comes and goes moves a median by chance.
+        files, threads: Medians of the first and the last quarter.
         leaks: What grew, in words; empty when nothing did.
     """
 
@@ -153,7 +152,9 @@ def trend(samples: list[Vitals], process: str) -> Trend | None:
         return None
     quarter = len(table) // 4
     parts = (table[:quarter], table[-quarter:])
-    first, last = (np.append(np.median(p[:, :2], axis=0), p[:, 2:].max(axis=0)) for p in parts)
+    first, last = (np.median(part, axis=0) for part in parts)
+    # a leak adds to the least and to the most; who only comes and goes moves a median by chance
+    (least, most), (least_now, most_now) = ((p.min(axis=0), p.max(axis=0)) for p in parts)
     middle = float(np.median(table[:, 1]))
     slope = 3600 * float(np.polyfit(table[:, 0], table[:, 1], 1)[0])
     grown = last - first
@@ -161,8 +162,11 @@ def trend(samples: list[Vitals], process: str) -> Trend | None:
     if grown[1] > max(_SHARE * middle, _LEAST):
         leaks.append(f"memory grew by {grown[1]:.0f} MB")
     for column, name in ((2, "files"), (3, "threads")):
-        if grown[column] >= 1:
-            leaks.append(f"{name} grew from {first[column]:g} to {last[column]:g}")
+        if least_now[column] > least[column] or most_now[column] > most[column]:
+            leaks.append(
+                f"{name} grew from {least[column]:g} - {most[column]:g} to "
+                f"{least_now[column]:g} - {most_now[column]:g}"
+            )
     files, threads = ((float(first[k]), float(last[k])) for k in (2, 3))
     return Trend(middle, slope, float(grown[1]), files, threads, tuple(leaks))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from .answers import PairProduct, PairSum
+from .answers import PairProduct, PairSum, Product
 from .spec import Unfold, Window
 
 if TYPE_CHECKING:
@@ -110,15 +111,19 @@ def pairs_of_columns(
 ) -> PairProduct:
     """`CimArray.vmm_pairs` by way of `vmm` and `vmm_unfolded`."""
     v = np.multiply(x, np.float32(volts), dtype=np.float32).clip(0.0, array.converters.v_read)
-    cut = unfold is None or "unfold" not in array.spec.capabilities
-    vectors = v if unfold is None else unfolded(v, unfold) if cut else v
+    multiply: Callable[[Window], Product]
+    if unfold is not None and "unfold" in array.spec.capabilities:
+        multiply = partial(array.vmm_unfolded, v, unfold)
+    else:
+        vectors = v if unfold is None else unfolded(v, unfold)
+
+        def cut(window: Window) -> Product:
+            return array.vmm(row_parts(vectors, window), window)
+
+        multiply = cut
 
     def columns(window: Window) -> tuple[Numbers, NDArray[np.bool_]]:
-        if cut:
-            product = array.vmm(row_parts(vectors, window), window)
-        else:
-            assert unfold is not None  # noqa: S101 - else it would be cut
-            product = array.vmm_unfolded(v, unfold, window)
+        product = multiply(window)
         return product.current, product.saturated
 
     found = weighed(parts_of(sums), len(x), columns)

@@ -1,7 +1,9 @@
 """Networks on an array: `convert` replaces layers, `calibrate` fits the converters to them."""
 
+from .conv2d import ChipConv2d
 from .convert import calibrate, convert
-from .layer import ChipConv2d, ChipLayer, ChipLinear
+from .layer import ChipLayer
+from .linear import ChipLinear
 from .mapping import DeviceWindow, fresh_pair, rewritten_pair
 from .placing import place
 from .quantised import Quantised, quantise

@@ -13,7 +13,9 @@ from cimlab.core.array import ArraySpec, CimArray, Mask
 from cimlab.core.errors import ConfigError
 from cimlab.protocols import calibration
 
-from .layer import ChipConv2d, ChipLayer, ChipLinear
+from .conv2d import ChipConv2d
+from .layer import ChipLayer
+from .linear import ChipLinear
 from .mapping import DeviceWindow
 from .placing import place
 from .tiling import Placement

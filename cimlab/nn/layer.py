@@ -10,7 +10,6 @@ digital.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cimlab.core import pairs
 from cimlab.core.array import CimArray, Floats, PairSum, Product, Unfold, Window
 from cimlab.protocols import calibration
 
@@ -205,13 +203,13 @@ class ChipLayer(nn.Module):
         """The product's sums in the layer's output shape."""
         raise NotImplementedError
 
-    def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
+    def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> Gradients:
         """Gradients of x (None unless needed), weight, bias (None without) and gain, digitally."""
         raise NotImplementedError
 
     def _few(
         self, kernel: Callable[..., None], grad: Tensor, x: Tensor, need_x: bool, *settings: Any
-    ) -> _Gradients:
+    ) -> Gradients:
         """`gradients` by a kernel of `digital`."""
         to_x = np.empty(x.shape if need_x else (0,) * x.dim(), np.float32)
         to_weight = np.empty(self.weight.shape, np.float32)
@@ -247,106 +245,7 @@ class ChipLayer(nn.Module):
         return torch.from_numpy(back(self._array, self.placement, gain, self.scale, cells, vectors))
 
 
-_Gradients = tuple[Tensor | None, Tensor, Tensor | None, Tensor]
-
-
-class ChipLinear(ChipLayer):
-    """A Linear layer on the array."""
-
-    unfold = None
-
-    def _inputs(self, x: Tensor) -> Floats:
-        vectors: Floats = x.reshape(-1, x.shape[-1]).numpy()
-        return vectors
-
-    def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
-        return partial(self._array.vmm, pairs.row_parts(self._inputs(v), window), window)
-
-    def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
-        return out if x.dim() == 2 else out.view(*x.shape[:-1], -1)
-
-    def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
-        """See ChipLayer."""
-        flat, inputs = grad.reshape(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
-        if len(flat) * len(self.weight) <= digital.FEW:
-            few = self._few(digital.linear_gradients, flat, inputs, need_x)
-            return None if few[0] is None else few[0].view(x.shape), *few[1:]
-        bias = None if self.bias is None else flat.sum(0)
-        to_weight, to_gain = self.split(flat.T @ inputs)
-        return (grad @ self.effective() if need_x else None), to_weight, bias, to_gain
-
-    def errors(self, grad: Tensor, x: Tensor, cells: DeviceWindow) -> Tensor:
-        """See ChipLayer."""
-        return self._back(grad.reshape(-1, grad.shape[-1]), cells).view(x.shape)
-
-
-class ChipConv2d(ChipLayer):
-    """A Conv2d layer on the array.
-
-    The array unfolds feature maps itself where it can (capability "unfold"): a map is kh * kw
-    times smaller than its unfolded vectors, and that is what goes over the link.
-    """
-
-    unfold: Unfold
-
-    def __init__(
-        self,
-        layer: nn.Conv2d,
-        placement: Placement,
-        array: CimArray,
-        scale: float,
-        repeats: int = 1,
-        crest: float | None = None,
-    ) -> None:
-        super().__init__(layer, placement, array, scale, repeats, crest)
-        kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
-        padding = layer.padding
-        assert not isinstance(padding, str)  # noqa: S101 - cut_layer refuses it
-        self.unfold = Unfold(_two(kernel), _two(stride), _two(padding), _two(dilation))
-
-    def _inputs(self, x: Tensor) -> Floats:
-        maps: Floats = x.contiguous().numpy()
-        return maps
-
-    def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
-        if "unfold" in self._array.spec.capabilities:
-            return partial(self._array.vmm_unfolded, v.numpy(), self.unfold, window)
-        vectors = pairs.unfolded(v.numpy(), self.unfold)
-        return partial(self._array.vmm, pairs.row_parts(vectors, window), window)
-
-    def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
-        return out
-
-    def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> _Gradients:
-        """See ChipLayer."""
-        u = self.unfold
-        plain = u.stride == u.dilation == (1, 1)
-        if plain and len(x) * x.shape[1] * len(self.weight) <= digital.FEW:
-            return self._few(digital.conv_gradients, grad, x, need_x, u.padding)
-        to_x, product, to_bias = torch.ops.aten.convolution_backward(
-            grad,
-            x,
-            self.effective(),
-            [len(self.weight)],
-            u.stride,
-            u.padding,
-            u.dilation,
-            False,
-            (0, 0),
-            1,
-            (need_x, True, self.bias is not None),
-        )
-        to_weight, to_gain = self.split(product)
-        return to_x, to_weight, to_bias, to_gain
-
-    def errors(self, grad: Tensor, x: Tensor, cells: DeviceWindow) -> Tensor:
-        """See ChipLayer."""
-        u = self.unfold
-        flat = grad.permute(0, 2, 3, 1).reshape(-1, grad.shape[1])
-        columns = self._back(flat, cells).view(len(grad), -1, self.placement.cut.inputs)
-        return torch.nn.functional.fold(
-            columns.transpose(1, 2), x.shape[2:], u.kernel, u.dilation, u.padding, u.stride
-        )
+Gradients = tuple[Tensor | None, Tensor, Tensor | None, Tensor]
 
 
 class _Measured(torch.autograd.Function):
@@ -399,8 +298,3 @@ def _combination(
     pairs_of = -(offset * weights).reshape(*shape[:1], -1, 2).sum(2)
     constants = np.take_along_axis(pairs_of, slots - window.cols[0] // 2, axis=1)
     return weights.astype(np.float32), constants.astype(np.float32)
-
-
-def _two(sizes: tuple[int, ...]) -> tuple[int, int]:
-    height, width = sizes
-    return height, width

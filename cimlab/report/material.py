@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def _transfers(file: Path, digests: dict[str, RunReader]) -> Iterator[Transferre
 
 
 def _sorted(
-    entries: list[dict[str, dict[str, object]]],
+    entries: list[dict[str, Any]],
 ) -> tuple[dict[str, float], dict[str, dict[float, list[float]]]]:
     """Accuracies as trained by digest; those of writings by digest and sigma."""
     trained: dict[str, float] = {}
@@ -129,10 +130,10 @@ def _sorted(
         case, result = entry["case"], entry["result"]
         digest = str(case["run"])
         if "plan" not in case:
-            trained[digest] = float(str(result["accuracy"]))
+            trained[digest] = float(result["accuracy"])
             continue
         # the last draw of a writing is the one after all that was done for it
-        last = result["draws"][-1]  # type: ignore[index]
-        sigma = float(str(case["sigma"]))
+        last = result["draws"][-1]
+        sigma = float(case["sigma"])
         drawn.setdefault(digest, {}).setdefault(sigma, []).append(float(last["accuracy"]))
     return trained, drawn

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,27 +19,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from cimlab.core.array import CimArray, Floats, Mask
+from cimlab.core.array import CimArray, Mask
 from cimlab.core.errors import ConfigError, RecordError
-from cimlab.nn import ChipLayer, Quantised, calibrate, convert, quantise
-from cimlab.protocols import calibration
+from cimlab.nn import ChipLayer, Quantised, convert, quantise
 
 from .adamw import AdamW
 from .batches import Batches
 from .checkpoint import (
     Arrays,
-    column_arrays,
-    columns_from,
     copies,
     fill,
-    ideal_columns,
     optimizer_tensors,
     prime,
 )
 from .data import Images
-from .events import Calibrated, EpochDone, Event, Prepared, Resumed, StepDone
+from .events import EpochDone, Event, Prepared, Resumed, StepDone
 from .networks import network
 from .policies import POLICIES
+from .ranges import Ranges
 from .recipe import Recipe
 from .team import ALONE, Team
 from .updater import Trigger, Update, Updater
@@ -47,9 +44,6 @@ from .writing import Writer
 
 CALIBRATION_IMAGES = 256
 PAPER_IMAGES = 2560
-CLIPPED_MOST = 0.01
-"""A tile whose conversions clip more often than this gets a wider range at once."""
-WIDER = 1.3
 MAP_AVERAGES = 16
 MOVED = 0.3e-6
 """A by which two averaged reads of a cell that moved differ; five sigmas of their noise."""
@@ -115,7 +109,7 @@ class Training:
         self.layers: dict[str, ChipLayer] = {}
         self._roundings: dict[str, Quantised] = {}
         self.updater: Updater | None = None
-        self._chip: _Chip | None = None
+        self._ranges: Ranges | None = None
         self._losses: list[float] = []
         self._batches = Batches(
             data,
@@ -156,7 +150,7 @@ class Training:
                 ),
                 recipe.window,
             )
-            self._chip = _Chip(array, self.model, self.layers, recipe.ranges == "fit")
+            self._ranges = Ranges(array, self.model, self.layers, recipe.ranges == "fit")
         prime(self._optimizer)
 
     @property
@@ -174,13 +168,13 @@ class Training:
         try:
             if self._resumed is not None:
                 yield self._resumed
-            elif self.updater is not None and self._chip is not None:
-                yield self._prepare(self.updater, self._chip.array)
+            elif self.updater is not None and self._ranges is not None:
+                yield self._prepare(self.updater, self._ranges.array)
             while self.step < self.recipe.steps:
                 yield from self._epoch()
         finally:
-            if self._chip is not None:
-                self._chip.array.ground()
+            if self._ranges is not None:
+                self._ranges.array.ground()
 
     def test(self) -> NDArray[np.bool_]:
         """Which test images are classified rightly, (n,); each process tests its part of them."""
@@ -230,15 +224,15 @@ class Training:
         number, done = divmod(self.step, self.recipe.batches)
         if done == 0:
             self._sums = _Sums()
-            if self._chip is not None:
+            if self._ranges is not None:
                 start = time.perf_counter()
                 self.model.train()
-                yield self._chip.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
+                yield self._ranges.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
                 self._sums.seconds += time.perf_counter() - start
         for images, labels in self._batches.epoch(number, done):
             begun = self._begin()
-            if begun.weights and self._chip is not None:
-                yield self._chip.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
+            if begun.weights and self._ranges is not None:
+                yield self._ranges.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
             event = self._learn(images, labels, begun)
             self._sums.add(event)
             yield event
@@ -263,7 +257,7 @@ class Training:
             self._optimizer.step()
         else:
             update += self.updater.step()
-        clipped = self._chip.widen() if self._chip else np.empty(0)
+        clipped = self._ranges.widen() if self._ranges else np.empty(0)
         self.step += 1
         self.total += update
         return StepDone(self.step, mean_loss, update, clipped, time.perf_counter() - start)
@@ -290,8 +284,8 @@ class Training:
         bit for bit only if their checkpoints are at the same steps.
         """
         arrays = copies(self._digital() | optimizer_tensors(self._optimizer))
-        if self.updater is not None and self._chip is not None:
-            arrays |= self.updater.arrays() | self._chip.arrays()
+        if self.updater is not None and self._ranges is not None:
+            arrays |= self.updater.arrays() | self._ranges.arrays()
             arrays["current"] = self.updater.read(MAP_AVERAGES)
         info = {
             "recipe": self.recipe.model_dump(mode="json"),
@@ -317,9 +311,9 @@ class Training:
         fill(self._digital() | optimizer_tensors(self._optimizer), arrays)
         none = np.empty(0)
         self._resumed = Resumed(self.step, none.astype(np.int64), none, none)
-        if self.updater is not None and self._chip is not None:
+        if self.updater is not None and self._ranges is not None:
             self.updater.restore(arrays)
-            self._chip.restore(arrays)
+            self._ranges.restore(arrays)
             moved, before, now = self.updater.reread(arrays["current"], MAP_AVERAGES, MOVED)
             self._resumed = Resumed(self.step, moved, before, now)
         return self._resumed
@@ -330,56 +324,3 @@ class Training:
         named: dict[str, Tensor] = dict(self.model.named_parameters())
         named |= dict(self.model.named_buffers())
         return {f"model.{n}": tensor for n, tensor in named.items() if n not in on_chip}
-
-
-class _Chip:
-    """The array under the network, and the settings of its converters."""
-
-    def __init__(
-        self, array: CimArray, model: torch.nn.Module, layers: dict[str, ChipLayer], fit: bool
-    ) -> None:
-        self.array = array
-        self._model, self._layers, self._fit = model, layers, fit
-        self._columns = ideal_columns(array.spec)
-
-    def calibrate(self, step: int, images: Tensor) -> Calibrated:
-        """Fit ranges and columns to the network as it is."""
-        if self._fit:
-            self._columns = calibrate(self._model, self._layers, self.array, images)
-        elif step == 0:  # the converters stay as they are
-            self._columns = calibration.columns(self.array)
-            for layer in self._layers.values():
-                layer.correct(self._columns)
-        residual = float(np.sqrt(np.mean(self._columns.residual**2)))
-        return Calibrated(step, self.array.converters.i_vmm, residual)
-
-    def widen(self) -> Floats:
-        """Widen the ranges of tiles that clip; returns the share of each, (tiles,), NaN if unused.
-
-        Activations and weights grow fastest in the first epoch, which was calibrated at its start.
-        """
-        clipped = np.full(self.array.spec.tiles, np.nan)
-        for layer in self._layers.values():
-            clipped[list(layer.placement.tiles)] = layer.clipped
-        too_often = clipped > CLIPPED_MOST
-        if self._fit and too_often.any():
-            ranges = np.array(self.array.converters.i_vmm)
-            ranges[too_often] *= WIDER
-            self._set_ranges(ranges)
-        return clipped
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Ranges and columns, for a checkpoint."""
-        ranges = np.array(self.array.converters.i_vmm)
-        return {"ranges": ranges, **column_arrays(self._columns)}
-
-    def restore(self, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        self._set_ranges(np.array(arrays["ranges"], np.float64))
-        self._columns = columns_from(arrays)
-        for layer in self._layers.values():
-            layer.correct(self._columns)
-
-    def _set_ranges(self, ranges: NDArray[np.float64]) -> None:
-        i_vmm = tuple(float(x) for x in ranges)
-        self.array.configure(replace(self.array.converters, i_vmm=i_vmm))

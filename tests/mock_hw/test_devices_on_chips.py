@@ -8,8 +8,8 @@ from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.board import Chip, warm_up
 from cimlab.mock_hw.devices import MODELS, device, write_device
 from cimlab.mock_hw.instruments.dut import Dut, dut
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal, state_layout
-from cimlab.mock_hw.state import StateFile
+from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.state import StateFile, state_layout
 from cimlab.protocols import Ispp, program
 from cimlab.rig import open_array
 from tests.mock_hw.devices import HOUR, make

@@ -5,7 +5,8 @@ import pytest
 
 from cimlab.board.hal_array import HalArray
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal, state_layout
+from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.state import state_layout
 
 SIZE = {"tiles": 2, "rows": 32, "cols": 32}
 

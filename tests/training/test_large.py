@@ -1,7 +1,6 @@
 """What large networks add: augmentation, schedules, quantisation, hardware files."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,14 +18,6 @@ from cimlab.training.events import EpochDone, StepDone
 from cimlab.training.hardware import load_hardware
 from cimlab.training.loop import Training
 from cimlab.training.recipe import Recipe, large
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def colours(train: int = 96, test: int = 20, side: int = 32) -> Images:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from cimlab.board.hal_array import HalArray
 from cimlab.core.errors import ConfigError, RecordError
@@ -26,14 +24,6 @@ from tests.training.digits import digits
 @pytest.fixture(scope="module")
 def data() -> Images:
     return digits()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def chip(seed: int = 0, tiles: int = 6) -> tuple[HalArray, SimulatedHal]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,14 +28,6 @@ from tests.training.digits import digits
 WINDOW = DeviceWindow()
 EXACT = Blind(v_set=1.0, v_reset=1.0, step_set=STEP, step_reset=STEP, count_max=1000)
 """Pulses that move the ideal array's cells by exactly what is expected."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def exact(policy: str, threshold: float, lr: float = 1.0) -> tuple[Updater, Any, IdealArray]:

@@ -12,9 +12,6 @@ from cimlab.training.recipe import Recipe
 from cimlab.training.retention import retention
 from cimlab.training.transfer import Trained
 from tests.training.digits import digits
-from tests.training.test_large import one_thread
-
-__all__ = ["one_thread"]
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,7 @@ from cimlab.training.loop import Training
 from cimlab.training.recipe import Recipe, large
 from cimlab.training.transfer import Trained, Writing, spreads, written_weights
 from tests.training.digits import digits
-from tests.training.test_large import colours, one_thread
-
-__all__ = ["one_thread"]
+from tests.training.test_large import colours
 
 PERFECT = Writing(spread=0.0, stuck=0.0)
 
