@@ -66,10 +66,12 @@ def trained(mates: Team, what: str) -> dict[str, Any]:
     return found
 
 
+TOLD = {"run": "\u00b5", "epochs": [{"loss": 0.1}], "link": None}
 ALL = ("fp32", "qat", "batch-norm", "noise-free", "chips")
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with team() as mates:
         results = {what: trained(mates, what) for what in ALL}
+        results["told"] = mates.told(TOLD if mates.rank == 0 else None)
         Path(sys.argv[1], f"{mates.rank}.json").write_text(json.dumps(results))

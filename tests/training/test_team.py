@@ -14,7 +14,7 @@ import pytest
 
 from cimlab.core.errors import ConfigError
 from cimlab.training.team import ALONE, Team
-from tests.training.in_a_team import trained
+from tests.training.in_a_team import TOLD, trained
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +57,11 @@ def test_each_chip_is_its_own_but_w_fp_is_one(two: list[dict[str, Any]]) -> None
     apart = np.abs(own[0] - own[1]).mean()
     assert 0.05e-6 < apart < 0.5e-6  # programming errors
     assert np.abs(own.mean(0) - first["believed"]).mean() < apart / 4  # averaged reads
+
+
+@pytest.mark.slow
+def test_the_first_one_tells_the_others(two: list[dict[str, Any]]) -> None:
+    assert [found["told"] for found in two] == [TOLD, TOLD]
 
 
 def test_shares_cover_everything_once() -> None:
