@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rows.row import Figures, Row
+from rows.row import Figures, Row, said
 
 
 def _frames(f: Figures) -> str:
@@ -56,5 +56,19 @@ ROWS: dict[str, Row] = {
         "-",
         "python benchmarks/gui.py memory",
         lambda f: f"{f['memory']['grown_MB']:+.1f} MB over {f['memory']['updates']:,} updates",
+    ),
+    "gui-tests": Row(
+        "the window's tests: real clicks offscreen, and a run in a real window under Xvfb",
+        "all pass",
+        "-",
+        "pytest -q -m 'slow or not slow' tests/gui",
+        said,
+    ),
+    "gui-broken": Row(
+        "broken file, file deleted while open, station that does not answer, abort in mid-protocol",
+        "a message, never a crash or a hang",
+        "-",
+        "pytest -q tests/gui -k 'broken or deleted or killed or answer or abort or refused'",
+        said,
     ),
 }
