@@ -268,7 +268,7 @@ def test_an_interrupted_sweep_says_how_far_it_came(
         points = run.rows("points")
         assert points == int(found[1].replace(",", "")) >= flushed
         behind = points - 1.6e6 * run.done  # the signal may come between an event's two numbers
-        assert behind == pytest.approx(0) or behind == pytest.approx(16)
+        assert round(behind, 3) in (0, 16)
         assert np.isfinite(run.series().current).all()
         assert run.summary is None
 
