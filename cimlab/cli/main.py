@@ -67,6 +67,16 @@ class _Commands(TyperGroup):
             console.failure("Interrupted", str(error) or "interrupted", INTERRUPTED)
             raise typer.Exit(INTERRUPTED) from error
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands by section, each with its first sentence whole."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            rows = sections.setdefault(command.rich_help_panel, [])  # type: ignore[attr-defined]
+            rows.append((name, command.get_short_help_str(limit=200)))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
 
 app = typer.Typer(
     cls=_Commands,
@@ -91,48 +101,56 @@ def start(
     note(logging.INFO, f"cimlab {context.invoked_subcommand} begins")
 
 
-def _group(name: str, help_text: str, **commands: Callable[..., None]) -> None:
+def _command(section: str, function: Callable[..., None], **context: Any) -> None:
+    name = function.__name__.strip("_").replace("_", "-")
+    app.command(name, rich_help_panel=section, context_settings=context)(function)
+
+
+def _group(section: str, name: str, help_text: str, **commands: Callable[..., None]) -> None:
     group = typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None)
     # Without a callback typer would make a group of one command that command itself.
     group.callback()(lambda: None)
     for command, function in commands.items():
         group.command(command)(function)
-    app.add_typer(group, name=name)
+    app.add_typer(group, name=name, rich_help_panel=section)
 
 
-app.command("demo")(demo.demo)
-_group(
-    "train",
-    "Train a network with its forward VMMs on the array.",
-    lenet=train.lenet,
-    vgg8=train.vgg8,
-    resnet18=train.resnet18,
+ARRAYS, DEVICES, NETWORKS, RECORDS, TOOLS = (
+    "Arrays",
+    "Devices",
+    "Networks",
+    "Records",
+    "Tools",
 )
-app.command("study", context_settings={"ignore_unknown_options": True})(study.study)
-app.command("transfer")(transfer.transfer)
-app.command("retention")(retention.retention)
-app.command("program")(chip.program)
-app.command("compare-programming")(programming.compare_programming)
+_command(ARRAYS, chip.info)
+_command(ARRAYS, chip.read)
+_command(ARRAYS, chip.program)
+_command(ARRAYS, programming.compare_programming)
 app.add_typer(
     typer.Typer(
         cls=sweep.Sweeps, callback=lambda: None, no_args_is_help=True, rich_markup_mode=None
     ),
     name="sweep",
     help="Characterise cells: one command a procedure.",
+    rich_help_panel=DEVICES,
 )
-app.command("fit")(fit.fit)
-app.command("report")(report.report)
-app.command("figures")(figures.figures)
-app.command("read")(chip.read)
-app.command("info")(chip.info)
-app.command("doctor")(doctor.doctor)
-app.command("soak")(soak.soak)
-app.command("map")(cost.map_)
-app.command("plan-cost")(cost.plan_cost)
-app.command("gui")(gui.gui)
-_group("mock", "Emulated hardware behind real links.", bench=bench.bench, board=board.board)
-_group("data", "Data sets.", fetch=data.fetch)
+_command(DEVICES, fit.fit)
+_command(NETWORKS, demo.demo)
 _group(
+    NETWORKS,
+    "train",
+    "Train a network with its forward VMMs on the array.",
+    lenet=train.lenet,
+    vgg8=train.vgg8,
+    resnet18=train.resnet18,
+)
+_command(NETWORKS, study.study, ignore_unknown_options=True)
+_command(NETWORKS, transfer.transfer)
+_command(NETWORKS, retention.retention)
+_command(NETWORKS, cost.map_)
+_command(NETWORKS, cost.plan_cost)
+_group(
+    RECORDS,
     "runs",
     "Look at run files, check them, save what is left of damaged ones.",
     show=runs.show,
@@ -141,6 +159,13 @@ _group(
     check=runs.check,
     repair=runs.repair,
 )
+_command(RECORDS, gui.gui)
+_command(RECORDS, report.report)
+_command(RECORDS, figures.figures)
+_group(TOOLS, "mock", "Emulated hardware behind real links.", bench=bench.bench, board=board.board)
+_group(TOOLS, "data", "Data sets.", fetch=data.fetch)
+_command(TOOLS, doctor.doctor)
+_command(TOOLS, soak.soak)
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
