@@ -23,7 +23,7 @@ import sys
 import time
 from pathlib import Path
 
-from rows import bench, gui, instruments, lenet, programming, reliability, scale, twin
+from rows import bench, gui, instruments, learning, lenet, programming, reliability, scale, twin
 from rows.row import Figures, Row
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -37,6 +37,7 @@ ROWS: dict[str, Row] = {
     **reliability.ROWS,
     **twin.ROWS,
     **programming.ROWS,
+    **learning.ROWS,
 }
 
 HEAD = """\

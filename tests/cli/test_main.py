@@ -21,6 +21,8 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for command in ("demo", "train", "program", "read", "info", "mock", "data", "runs"):
         assert f"\n  {command} " in done.stdout
+    assert "\nCommands:" not in done.stdout  # each stands in a section that says what it is about
+    assert "..." not in done.stdout.partition("Arrays:")[2]  # and nothing is cut
     assert "Exit codes: 0 done" in done.stdout
 
 
