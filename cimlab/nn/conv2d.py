@@ -7,21 +7,23 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from cimlab.core import pairs
-from cimlab.core.array import CimArray, Floats, Product, Unfold, Window
+from cimlab.core.array import CimArray, Floats, Product, Unfold
 
 from . import digital
 from .layer import ChipLayer, Gradients
 from .mapping import DeviceWindow
-from .tiling import Placement
+from .tiling import Placement, Strip
 
 
 class ChipConv2d(ChipLayer):
     """A Conv2d layer on the array.
 
     The array unfolds feature maps itself where it can (capability "unfold"): a map is kh * kw
-    times smaller than its unfolded vectors, and that is what goes over the link.
+    times smaller than its unfolded vectors, and that is what goes over the link. Zeros around a
+    map are left to it, too; any other padding comes before, digitally.
     """
 
     unfold: Unfold
@@ -36,19 +38,42 @@ class ChipConv2d(ChipLayer):
         crest: float | None = None,
     ) -> None:
         super().__init__(layer, placement, array, scale, repeats, crest)
-        kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
-        padding = layer.padding
-        assert not isinstance(padding, str)  # noqa: S101 - cut_layer refuses it
-        self.unfold = Unfold(_two(kernel), _two(stride), _two(padding), _two(dilation))
+        amounts, self._mode = layer._reversed_padding_repeated_twice, layer.padding_mode  # noqa: SLF001 - torch's own forward uses it
+        left, right, above, below = amounts
+        zeros = self._mode == "zeros" and (left, above) == (right, below)
+        self._frame = None if zeros else amounts
+        self.unfold = Unfold(
+            _two(layer.kernel_size),
+            _two(layer.stride),
+            (above, left) if zeros else (0, 0),
+            _two(layer.dilation),
+        )
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that do not see each other."""
+        return self.placement.cut.groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See ChipLayer."""
+        if self._frame is not None:
+            x = F.pad(x, self._frame, "constant" if self._mode == "zeros" else self._mode)
+        return super().forward(x)
 
     def _inputs(self, x: Tensor) -> Floats:
         maps: Floats = x.contiguous().numpy()
         return maps
 
-    def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
+    def _share(self, x: Floats, inputs: tuple[int, int]) -> Floats:
+        area = self.unfold.kernel[0] * self.unfold.kernel[1]
+        first, last = inputs
+        return x[:, first // area : last // area].copy()
+
+    def _drive(self, v: Tensor, strip: Strip) -> Callable[[], Product]:
+        window, own = strip.window, self._share(v.numpy(), strip.inputs)
         if "unfold" in self._array.spec.capabilities:
-            return partial(self._array.vmm_unfolded, v.numpy(), self.unfold, window)
-        vectors = pairs.unfolded(v.numpy(), self.unfold)
+            return partial(self._array.vmm_unfolded, own, self.unfold, window)
+        vectors = pairs.unfolded(own, self.unfold)
         return partial(self._array.vmm, pairs.row_parts(vectors, window), window)
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
@@ -57,7 +82,7 @@ class ChipConv2d(ChipLayer):
     def gradients(self, grad: Tensor, x: Tensor, need_x: bool) -> Gradients:
         """See ChipLayer."""
         u = self.unfold
-        plain = u.stride == u.dilation == (1, 1)
+        plain = u.stride == u.dilation == (1, 1) and self.groups == 1
         if plain and len(x) * x.shape[1] * len(self.weight) <= digital.FEW:
             return self._few(digital.conv_gradients, grad, x, need_x, u.padding)
         to_x, product, to_bias = torch.ops.aten.convolution_backward(
@@ -70,7 +95,7 @@ class ChipConv2d(ChipLayer):
             u.dilation,
             False,
             (0, 0),
-            1,
+            self.groups,
             (need_x, True, self.bias is not None),
         )
         to_weight, to_gain = self.split(product)
@@ -80,8 +105,9 @@ class ChipConv2d(ChipLayer):
         """See ChipLayer."""
         u = self.unfold
         flat = grad.permute(0, 2, 3, 1).reshape(-1, grad.shape[1])
-        columns = self._back(flat, cells).view(len(grad), -1, self.placement.cut.inputs)
-        return torch.nn.functional.fold(
+        back = self._back(flat, cells)
+        columns = back.view(len(grad), -1, back.shape[1])
+        return F.fold(
             columns.transpose(1, 2), x.shape[2:], u.kernel, u.dilation, u.padding, u.stride
         )
 

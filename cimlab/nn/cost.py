@@ -40,8 +40,8 @@ class LayerCost:
         name: Its name in the network.
         cut: How it is cut.
         inputs: Numbers of its input map.
-        vectors: Products, and operations of the chip: its tiles work at the same time.
-        columns: Columns that are converted in an operation, all tiles together.
+        vectors: Input vectors.
+        columns: Columns that are converted for one, all tiles together.
     """
 
     name: str
@@ -51,9 +51,14 @@ class LayerCost:
     columns: int
 
     @property
+    def operations(self) -> int:
+        """Operations of the chip: tiles work at the same time, groups on one tile take turns."""
+        return self.vectors * self.cut.turns
+
+    @property
     def tile_operations(self) -> int:
         """Operations of single tiles."""
-        return self.vectors * self.cut.tiles
+        return self.vectors * self.cut.parts
 
     @property
     def devices(self) -> int:
@@ -69,7 +74,7 @@ class LayerCost:
         """Tiles for so many copies; copies of a small layer share a tile block-diagonally."""
         if self.cut.tiles > 1:
             return copies * self.cut.tiles
-        rows, cols = min(self.cut.rows, self.cut.inputs), 2 * self.cut.outputs
+        rows, cols = self.cut.groups * self.cut.inputs, 2 * self.cut.outputs
         return -(-copies // min(spec.rows // rows, spec.cols // cols))
 
 
@@ -88,7 +93,7 @@ class Cost:
     @property
     def operations(self) -> int:
         """Operations, one layer after another."""
-        return sum(layer.vectors for layer in self.layers)
+        return sum(layer.operations for layer in self.layers)
 
     @property
     def tile_operations(self) -> int:
@@ -127,16 +132,16 @@ class Cost:
         The slowest layer's operations and one more for each other layer: with this rule the
         paper's 0.42, 0.74 and 0.75 ms come out (PAPER 4).
         """
-        return self._pipelined([layer.vectors for layer in self.layers])
+        return self._pipelined([layer.operations for layer in self.layers])
 
     def copies(self) -> tuple[int, ...]:
         """How often each layer is laid down so that the slowest kind keeps up with the next.
 
         A power of two, as the positions of a map are split in halves.
         """
-        counts = sorted({layer.vectors for layer in self.layers}, reverse=True)
+        counts = sorted({layer.operations for layer in self.layers}, reverse=True)
         wanted = counts[min(1, len(counts) - 1)]
-        return tuple(2 ** int(math.log2(max(1, x.vectors / wanted))) for x in self.layers)
+        return tuple(2 ** int(math.log2(max(1, x.operations / wanted))) for x in self.layers)
 
     @property
     def crossbars_copied(self) -> int:
@@ -148,7 +153,7 @@ class Cost:
     def seconds_copied(self) -> float:
         """As `seconds_pipelined`, with copies, s."""
         pairs = zip(self.layers, self.copies(), strict=True)
-        return self._pipelined([-(-layer.vectors // copies) for layer, copies in pairs])
+        return self._pipelined([-(-layer.operations // copies) for layer, copies in pairs])
 
     def _pipelined(self, operations: list[int]) -> float:
         return (max(operations) + len(operations) - 1) * OPERATION_SECONDS

@@ -10,6 +10,8 @@ digital.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cimlab.core.array import CimArray, Floats, PairSum, Product, Unfold, Window
+from cimlab.core.array import CimArray, Floats, PairProduct, PairSum, Product, Unfold
 from cimlab.protocols import calibration
 
 from . import digital
 from .mapping import DeviceWindow
-from .tiling import Placement
+from .tiling import Placement, Strip
 from .transposed import back
 
 INPUT_FORGETS = 0.99
@@ -49,10 +51,11 @@ class ChipLayer(nn.Module):
             largest input while training and stands still in evaluation: activations grow by an
             order of magnitude in the first epochs, so no scale fixed beforehand would do.
         placement: As given.
-        gain: Digital scale of each tile's partial sums, (tiles,), 1 at first; trainable.
+        gain: Digital scale of each part's partial sums, (parts,), 1 at first; trainable. A part
+            has a tile of its own, but for the blocks of a grouped convolution.
         scale: As given.
-        clipped: Share of conversions that clipped in the last forward pass, for each tile
-            (tiles,).
+        clipped: Share of conversions that clipped in the last forward pass, for each part,
+            (parts,).
         back: Where cells' currents lie, if errors go back through the array; None: digitally.
         unfold: How feature maps are cut; None for a Linear layer.
         stand_in: Computes the output for activations digitally, while the weights are not on
@@ -74,17 +77,16 @@ class ChipLayer(nn.Module):
         super().__init__()
         self.weight = layer.weight
         self.bias = layer.bias
-        self.gain = nn.Parameter(torch.ones(placement.cut.tiles))
+        self.gain = nn.Parameter(torch.ones(placement.cut.parts))
         self.register_buffer("input_top", torch.ones(()))
         self.placement = placement
         self.scale = scale
-        self.clipped = np.zeros(placement.cut.tiles)
+        self.clipped = np.zeros(placement.cut.parts)
         self._array = array
-        self._windows = placement.windows()
-        slots = [placement.slots(j) for j in range(len(self._windows))]
-        self._targets = [_targets(w, s) for w, s in zip(self._windows, slots, strict=True)]
+        self._strips = placement.strips()
+        slots = [strip.slots for strip in self._strips]
         self._columns = np.concatenate([np.full(len(s), 2 * s.shape[1]) for s in slots])
-        self._part_of = placement.cut.parts().reshape(self.weight.shape)
+        self._part_of = placement.cut.part_of().reshape(self.weight.shape)
         self._repeats, self._crest = repeats, crest
         self.back: DeviceWindow | None = None
         self.stand_in: Callable[[Tensor], Tensor] | None = None
@@ -130,10 +132,7 @@ class ChipLayer(nn.Module):
 
     def correct(self, columns: calibration.ColumnCalibration | None) -> None:
         """Set the gain and offset of the columns; None for ideal ones."""
-        self._combine = [
-            _combination(window, self.placement.slots(j), columns)
-            for j, window in enumerate(self._windows)
-        ]
+        self._combine = [_combination(strip, columns) for strip in self._strips]
 
     def measure(self, x: Tensor) -> Tensor:
         """The layer's output (without a graph) for activations: pairs on chip, and bias."""
@@ -141,7 +140,7 @@ class ChipLayer(nn.Module):
         top = self._track(max(most, -least))
         if self._fit is not None:
             self._fit_ranges(x, top, self._fit)
-        self.clipped = np.zeros(self.placement.cut.tiles)
+        self.clipped = np.zeros(self.placement.cut.parts)
         inputs = self._inputs(x)
         out = self._product(inputs, top, 1.0) if most > 0 or least >= 0 else None
         if least < 0:
@@ -162,28 +161,31 @@ class ChipLayer(nn.Module):
         """Fit the ADC ranges to the product of x's magnitude: no less than either sign makes."""
         v_read = self._array.converters.v_read
         magnitude = (x * (v_read / top)).abs().clamp(max=v_read)
-        for window in self._windows:
-            calibration.adc_range(self._array, window.tiles, self._drive(magnitude, window), plan)
+        array, fitted = self._array, np.zeros(self._array.spec.tiles)
+        for strip in self._strips:
+            tiles = list(strip.window.tiles)
+            found = calibration.adc_range(array, tiles, self._drive(magnitude, strip), plan)
+            fitted[tiles] = np.maximum(fitted[tiles], found)
+        if self.placement.cut.turns > 1:  # on tiles that have one range for all of them
+            ranges = np.where(fitted > 0, fitted, array.converters.i_vmm)
+            array.configure(replace(array.converters, i_vmm=tuple(ranges.tolist())))
 
     def _product(self, x: Floats, top: float, sign: float, bias: bool = True) -> Floats:
         """What the positive (sign 1) or negative (-1) part of inputs adds to the output."""
         array = self._array
         gain, factor = self.gain.detach().numpy(), sign * top * self.scale
         begin = self.bias.detach().numpy() if bias and self.bias is not None else None
-        sums, tile, output = [], 0, 0
-        for window, targets, (weights, offsets) in zip(
-            self._windows, self._targets, self._combine, strict=True
-        ):
-            scales = gain[tile : tile + len(weights)] * np.float32(factor)
+        sums, part = [], 0
+        for strip, (weights, offsets) in zip(self._strips, self._combine, strict=True):
+            scales = gain[part : part + len(weights)] * np.float32(factor)
             constant = scales @ offsets
             if begin is not None:
-                constant += begin[output : output + constant.size]
-            sums.append(PairSum(window, weights, scales, targets, constant))
-            tile, output = tile + len(weights), output + constant.size
+                constant += begin[slice(*strip.outputs)]
+            sums.append(PairSum(strip.window, weights, scales, strip.targets, constant))
+            part += len(weights)
         if self._repeats > 1:
             x = np.concatenate([x] * self._repeats)
-        volts = sign * array.converters.v_read / top
-        product = array.vmm_pairs(x, volts, sums, self.unfold)
+        product = self._multiplied(x, sign * array.converters.v_read / top, sums)
         out = product.values
         share = product.clipped / (out.size // out.shape[1] * self._columns)
         self.clipped = np.maximum(self.clipped, share)
@@ -191,12 +193,32 @@ class ChipLayer(nn.Module):
             out = out.reshape(self._repeats, -1, *out.shape[1:]).mean(0)
         return out
 
+    def _multiplied(self, x: Floats, volts: float, sums: list[PairSum]) -> PairProduct:
+        """Sums of the strips, side by side; those of the same inputs in one verb."""
+        if self.placement.cut.groups == 1:
+            return self._array.vmm_pairs(x, volts, sums, self.unfold)
+        both = zip(self._strips, sums, strict=True)
+        found = [
+            self._array.vmm_pairs(
+                self._share(x, inputs), volts, [own for _, own in each], self.unfold
+            )
+            for inputs, each in groupby(both, lambda pair: pair[0].inputs)
+        ]
+        return PairProduct(
+            np.concatenate([product.values for product in found], 1),
+            np.concatenate([product.clipped for product in found]),
+        )
+
+    def _share(self, x: Floats, inputs: tuple[int, int]) -> Floats:
+        """What drives a strip with these of the layer's inputs."""
+        raise NotImplementedError
+
     def _inputs(self, x: Tensor) -> Floats:
         """Activations as the array takes them."""
         raise NotImplementedError
 
-    def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
-        """The VMM of inputs v, volts, on a window."""
+    def _drive(self, v: Tensor, strip: Strip) -> Callable[[], Product]:
+        """The VMM of inputs v, volts, on a strip."""
         raise NotImplementedError
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
@@ -271,24 +293,14 @@ class _Measured(torch.autograd.Function):
         return to_x, *others, None
 
 
-def _targets(window: Window, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which output each pair of a window's tiles adds to, (tiles, pairs); -1 for none.
-
-    slots (tiles, outputs) are the pairs of the outputs, counted from the tile's first.
-    """
-    targets = np.full((len(window.tiles), window.n_cols // 2), -1)
-    outputs = np.broadcast_to(np.arange(slots.shape[1]), slots.shape)
-    np.put_along_axis(targets, slots - window.cols[0] // 2, outputs, axis=1)
-    return targets
-
-
 def _combination(
-    window: Window, slots: NDArray[np.int64], columns: calibration.ColumnCalibration | None
+    strip: Strip, columns: calibration.ColumnCalibration | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights (tiles, columns) and constants (tiles, outputs): column to pair currents.
 
-    Correcting and subtracting are linear: one sum does both. slots as in `_targets`.
+    Correcting and subtracting are linear: one sum does both.
     """
+    window, targets = strip.window, strip.targets
     tiles, own = list(window.tiles), slice(*window.cols)
     shape = (len(tiles), window.n_cols)
     gain, offset = np.ones(shape), np.zeros(shape)
@@ -296,5 +308,7 @@ def _combination(
         gain, offset = columns.gain[tiles, own], columns.offset[tiles, own]
     weights = np.tile([1.0, -1.0], window.n_cols // 2) / gain
     pairs_of = -(offset * weights).reshape(*shape[:1], -1, 2).sum(2)
-    constants = np.take_along_axis(pairs_of, slots - window.cols[0] // 2, axis=1)
-    return weights.astype(np.float32), constants.astype(np.float32)
+    constants = np.zeros((len(tiles), strip.outputs[1] - strip.outputs[0]), np.float32)
+    tile, pair = np.nonzero(targets >= 0)
+    constants[tile, targets[tile, pair]] = pairs_of[tile, pair]
+    return weights.astype(np.float32), constants

@@ -8,11 +8,12 @@ from functools import partial
 from torch import Tensor
 
 from cimlab.core import pairs
-from cimlab.core.array import Floats, Product, Window
+from cimlab.core.array import Floats, Product
 
 from . import digital
 from .layer import ChipLayer, Gradients
 from .mapping import DeviceWindow
+from .tiling import Strip
 
 
 class ChipLinear(ChipLayer):
@@ -24,8 +25,9 @@ class ChipLinear(ChipLayer):
         vectors: Floats = x.reshape(-1, x.shape[-1]).numpy()
         return vectors
 
-    def _drive(self, v: Tensor, window: Window) -> Callable[[], Product]:
-        return partial(self._array.vmm, pairs.row_parts(self._inputs(v), window), window)
+    def _drive(self, v: Tensor, strip: Strip) -> Callable[[], Product]:
+        parts = pairs.row_parts(self._inputs(v), strip.window)
+        return partial(self._array.vmm, parts, strip.window)
 
     def _shaped(self, out: Tensor, x: Tensor) -> Tensor:
         return out if x.dim() == 2 else out.view(*x.shape[:-1], -1)

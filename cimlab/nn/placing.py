@@ -1,14 +1,16 @@
 """Placing layers on tiles: in order, or around bad cells.
 
 Around bad cells, a part of a layer may go to any tile and its outputs to any column pairs there;
-where a layer has a single row part, its rows may start anywhere. Of all such placements one that
-uses the fewest bad cells is found, exactly: the best rows and pairs of every part on every tile,
-then the cheapest assignment of parts to tiles.
+where a layer has a single row part, its rows may start anywhere. Groups of a convolution that
+share tiles keep their places there. Of all such placements one that uses the fewest bad cells is
+found, exactly: the best rows and pairs of every part on every tile, then the cheapest assignment
+of parts to tiles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +82,7 @@ def _around(cuts: Mapping[str, Cut], bad: Mask) -> dict[str, Placement]:
     even = bad[:, :, : cols // 2 * 2].astype(np.int64)
     # above each row, so that a difference counts a range of rows: (tiles, rows + 1, pairs)
     above = np.pad(np.cumsum(even[:, :, 0::2] + even[:, :, 1::2], axis=1), ((0, 0), (1, 0), (0, 0)))
-    found = [_best(above, cut, *part) for cut in cuts.values() for part in _parts(cut)]
+    found = [one for cut in cuts.values() for one in _candidates(above, cut)]
     touched = np.stack([cost for cost, _ in found])
     # one bad cell outweighs all moves
     moved = np.arange(tiles) != np.arange(len(found))[:, None]
@@ -93,6 +95,18 @@ def _around(cuts: Mapping[str, Cut], bad: Mask) -> dict[str, Placement]:
     return placements
 
 
+def _candidates(above: Counts, cut: Cut) -> list[tuple[Counts, Counts]]:
+    """What each tile of a layer would find on each tile of the chip (see `_best`)."""
+    if cut.blocks == 1:
+        return [_best(above, cut, *part) for part in _parts(cut)]
+    plain = Placement.plain(cut, 0)
+    costs = np.zeros((cut.tiles, len(above)), np.int64)
+    for tile, row, pairs in zip(plain.tiles, plain.rows, plain.pairs, strict=True):
+        counts = above[:, row + cut.rows] - above[:, row]
+        costs[tile] += counts[:, list(pairs)].sum(1)
+    return [(cost, np.zeros(len(above), np.int64)) for cost in costs]
+
+
 def _parts(cut: Cut) -> Iterator[tuple[int, int]]:
     """Inputs and outputs of each part, in the order of its tiles."""
     for j in range(cut.column_parts):
@@ -103,8 +117,8 @@ def _parts(cut: Cut) -> Iterator[tuple[int, int]]:
 def _best(above: Counts, cut: Cut, inputs: int, outputs: int) -> tuple[Counts, Counts]:
     """Bad cells that a part must use on each tile, (tiles,), and the first row for that."""
     room = above.shape[1] - 1 - min(cut.rows, cut.inputs)
-    # row parts share their rows: they keep the first
-    starts = range(room + 1) if cut.row_parts == 1 else range(1)
+    # row parts, and groups that one product does, share their rows: they keep the first
+    starts = range(room + 1) if cut.row_parts == cut.strip == 1 else range(1)
     cost = np.stack(
         [
             np.partition(above[:, r + inputs] - above[:, r], outputs - 1, axis=1)[:, :outputs].sum(
@@ -118,6 +132,9 @@ def _best(above: Counts, cut: Cut, inputs: int, outputs: int) -> tuple[Counts, C
 
 def _placement(above: Counts, cut: Cut, tiles: Counts, starts: list[Counts]) -> Placement:
     """A layer on the tiles chosen for its parts."""
+    if cut.blocks > 1:
+        plain = Placement.plain(cut, 0)
+        return replace(plain, tiles=tuple(tiles[list(plain.tiles)].tolist()))
     pairs = []
     for (inputs, outputs), tile, start in zip(_parts(cut), tiles, starts, strict=True):
         row = int(start[tile])

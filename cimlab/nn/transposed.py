@@ -35,29 +35,30 @@ def back(
     Args:
         array: Where the layer is; capability "transpose".
         placement: Its tiles.
-        gain: Digital scale of each tile's sums, (tiles,).
+        gain: Digital scale of each part's sums, (parts,).
         scale: Weight units of an ampere of difference at the read voltage.
         cells: Where their currents lie.
         errors: Signed.
     """
     cut = placement.cut
     top = np.maximum(np.abs(errors).max(axis=1, keepdims=True), np.float32(1e-30))
-    out = np.zeros((len(errors), cut.row_parts * cut.rows), np.float32)
-    before, output = array.converters, 0
-    for j, window in enumerate(placement.windows()):
-        slots = placement.slots(j)
-        part = errors[:, output : output + slots.shape[1]] / top
+    out = np.zeros((len(errors), cut.groups * cut.inputs), np.float32)
+    before, done = array.converters, 0
+    for strip in placement.strips():
+        window, (first, last) = strip.window, strip.inputs
+        share = errors[:, slice(*strip.outputs)] / top
         v = np.zeros((len(window.tiles), len(errors), window.n_cols), np.float32)
-        tile, own = np.arange(len(slots))[:, None], 2 * slots - window.cols[0]
-        v[tile, :, own] = np.maximum(part, 0).T
-        v[tile, :, own + 1] = np.maximum(-part, 0).T
+        tile, pair = np.nonzero(strip.targets >= 0)
+        own = share[:, strip.targets[tile, pair]].T
+        v[tile, :, 2 * pair], v[tile, :, 2 * pair + 1] = np.maximum(own, 0), np.maximum(-own, 0)
         sums = _both(array, window, v, cells)
-        sums *= (gain[j * cut.row_parts :][: len(sums)] * np.float32(scale))[:, None, None]
-        out += sums.transpose(1, 0, 2).reshape(len(errors), -1)
-        output += slots.shape[1]
+        sums *= (gain[done : done + len(sums)] * np.float32(scale))[:, None, None]
+        flat = sums.transpose(1, 0, 2).reshape(len(errors), -1)
+        out[:, first:last] += flat[:, : last - first]
+        done += len(sums)
     array.configure(before)
-    inputs: NDArray[np.float32] = out[:, : cut.inputs] * top
-    return inputs
+    out *= top
+    return out
 
 
 def _both(array: CimArray, window: Window, share: Floats, cells: DeviceWindow) -> Floats:

@@ -57,7 +57,7 @@ class Ranges:
         """
         clipped = np.full(self.array.spec.tiles, np.nan)
         for layer in self._layers.values():
-            clipped[list(layer.placement.tiles)] = layer.clipped
+            np.fmax.at(clipped, list(layer.placement.tiles), layer.clipped)
         too_often = clipped > CLIPPED_MOST
         if self._fit and too_often.any():
             ranges = np.array(self.array.converters.i_vmm)

@@ -125,7 +125,7 @@ class Trained:
             state[f"{name}.weight"] = arrays["master"][start:end].reshape(layer.weight.shape)
             start = end
             if f"model.{name}.gain" in arrays:
-                parts = cut_layer(name, layer, spec).parts().reshape(layer.weight.shape)
+                parts = cut_layer(name, layer, spec).part_of().reshape(layer.weight.shape)
                 self._gains[name] = torch.from_numpy(arrays[f"model.{name}.gain"][parts])
         return state
 

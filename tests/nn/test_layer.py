@@ -27,6 +27,21 @@ LAYERS = {
         nn.Conv2d(3, 3, (2, 3), stride=(2, 1), padding=(1, 2), dilation=(1, 2)),
         (2, 3, 9, 8),
     ),
+    "depthwise": (nn.Conv2d(6, 6, 2, padding=1, groups=6), (2, 6, 5, 4)),
+    "groups in turns, the last on fewer tiles": (
+        nn.Conv2d(5, 10, (1, 2), stride=(1, 2), groups=5),
+        (3, 5, 4, 6),
+    ),
+    "groups with tiles of their own": (nn.Conv2d(4, 8, (1, 2), groups=2), (2, 4, 3, 5)),
+    "groups in parts": (
+        nn.Conv2d(10, 12, 2, padding=1, dilation=2, groups=2, bias=False),
+        (2, 10, 5, 4),
+    ),
+    "conv to the same size": (nn.Conv2d(2, 3, (1, 3), padding="same"), (3, 2, 6, 5)),
+    "conv around the edges": (
+        nn.Conv2d(2, 3, 2, padding="same", padding_mode="circular"),
+        (3, 2, 6, 5),
+    ),
 }
 
 
@@ -44,13 +59,14 @@ def random_pairs(layers: dict[str, ChipLayer], array: IdealArray, model: nn.Modu
 
 
 def effective(layer: ChipLayer) -> Tensor:
-    """Weights times the gain of the tile they are on, one by one."""
+    """Weights times the gain of the part they are in, one by one."""
     cut = layer.placement.cut
+    own = cut.outputs // cut.groups
     flat = layer.weight.detach().clone().view(cut.outputs, cut.inputs)
     for out in range(cut.outputs):
         for row in range(cut.inputs):
-            tile = out // cut.pairs * cut.row_parts + row // cut.rows
-            flat[out, row] *= layer.gain.detach()[tile]
+            column = out // own * -(-own // cut.pairs) + out % own // cut.pairs
+            flat[out, row] *= layer.gain.detach()[column * cut.row_parts + row // cut.rows]
     return flat.view_as(layer.weight)
 
 

@@ -74,7 +74,7 @@ def test_no_placement_uses_fewer_bad_cells(bad: Mask, shapes: list[tuple[int, in
         plus, minus = placement.cells(array)
         assert (minus == plus + 1).all()
         assert (plus % 6 % 2 == 0).all()
-        windows = placement.windows()
+        windows = [strip.window for strip in placement.strips()]
         assert sum((w.tiles for w in windows), ()) == placement.tiles
         for window in windows:
             assert 0 <= window.rows[0] < window.rows[1] <= 3

@@ -78,5 +78,5 @@ def product(layer: ChipLayer, x: Tensor, weight: Tensor, bias: Tensor | None) ->
     """What a layer, or one of its row parts, gives for inputs x."""
     if isinstance(layer, ChipConv2d):
         u = layer.unfold
-        return F.conv2d(x, weight, bias, u.stride, u.padding, u.dilation)
+        return F.conv2d(x, weight, bias, u.stride, u.padding, u.dilation, layer.groups)
     return F.linear(x, weight, bias)
