@@ -50,3 +50,21 @@ def test_the_seam_is_light():
         "print(*sys.modules)"
     )
     assert set(loaded.split()) & set(HEAVY) == set()
+
+
+def test_a_board_installs_in_a_minute():
+    """docs/tutorials/own-board.md installs these on a Raspberry Pi, and cimlab without the rest."""
+    loaded = run(
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import examples.raspberry_pi_board.__main__\n"
+        "print(*(set(sys.modules) - before))"
+    )
+    third_party = {name.split(".")[0] for name in loaded.split()} - sys.stdlib_module_names
+    of_pydantic = {"pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
+    ours = {"cimlab", "examples"}
+    assert {name for name in third_party - of_pydantic - ours if not name.startswith("_")} == {
+        "numpy",
+        "cobs",
+        "pydantic",
+    }
