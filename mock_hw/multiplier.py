@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,11 +21,11 @@ _F32 = NDArray[np.float32]
 _SINGLE, _MARK = np.dtype(np.float32), np.dtype(np.bool_)
 _FLAT = Unfold((1, 1))
 _NOTHING = np.empty(0, np.float32)
-_UNMARKED = np.empty(0, np.bool_)
+_UNMARKED = np.empty((0, 0, 0), np.bool_)
 _UNPAIRED = np.empty((0, 0), np.int64)
 _UNWEIGHED = np.empty((0, 0), np.float32)
-_ALL_COLUMNS = (_UNWEIGHED, _NOTHING, _UNPAIRED, _NOTHING)
-"""Weights, scales, targets and constants of no pairs."""
+_ALL_COLUMNS = (_UNWEIGHED, _NOTHING, _UNPAIRED, _NOTHING, np.empty(0, np.int64))
+"""Weights, scales, targets, constants and clips of no pairs."""
 
 
 class Side(NamedTuple):
@@ -42,12 +41,18 @@ class Side(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What depends on the shape of a request alone."""
+    """What depends on the shape of a request alone.
+
+    Attributes:
+        plan: `Plan` and tiles, as `products.plan.unpacked` takes them.
+        tiles: Of the chip.
+        shape: Of what comes out.
+        multiply: The kernel.
+    """
 
     plan: NDArray[np.int64]
-    tiles: NDArray[np.int64]
+    tiles: tuple[int, ...]
     shape: tuple[int, ...]
-    size: int
     multiply: Callable[..., int]
 
 
@@ -93,10 +98,9 @@ class Multiplier:
         if last is None or last[0] != asked:
             last = self._last = asked, _currents(*asked)
         call = last[1]
-        out, marks = np.empty(call.size, _SINGLE), np.empty(call.size, _MARK)
-        clipped = np.zeros(call.shape[0], np.int64)
-        wrong = self._run(x, unit, call, transposed, lsb, *_ALL_COLUMNS, clipped, out, marks)
-        return out.reshape(call.shape), marks.reshape(call.shape), wrong
+        out, marks = np.empty(call.shape, _SINGLE), np.empty(call.shape, _MARK)
+        wrong = self._run(x, unit, call, transposed, lsb, out, marks, _ALL_COLUMNS)
+        return out, marks, wrong
 
     def pair_sums(
         self,
@@ -121,31 +125,34 @@ class Multiplier:
         layout = tuple((part.window, part.constant.size) for part in sums)
         calls = _pair_sums(x.shape, layout, unfold)
         out = np.empty(calls[0].shape, np.float32)
-        flat, clipped = out.reshape(-1), []
+        flat, clipped = out.reshape(1, 1, -1), []
         for call, part in zip(calls, sums, strict=True):
-            wanted = (part.weights, part.scales, part.targets, part.constant)
             clipped.append(np.zeros(len(part.targets), np.int64))
-            self._run(x, unit, call, False, lsb, *wanted, clipped[-1], flat, _UNMARKED)
+            wanted = (part.weights, part.scales, part.targets, part.constant, clipped[-1])
+            self._run(x, unit, call, False, lsb, flat, _UNMARKED, wanted)
         return out, clipped[0] if len(clipped) == 1 else np.concatenate(clipped)
 
     def _run(
         self,
-        x: Floats,
+        x: NDArray[Any],
         unit: float,
         call: Call,
         transposed: bool,
-        *ends: NDArray[Any],
+        lsb: Floats,
+        out: _F32,
+        marks: NDArray[np.bool_],
+        pairs: tuple[NDArray[Any], ...],
     ) -> int:
-        """A kernel's call; ends are its arguments from lsb on, and what it returns."""
-        flat = x.reshape(-1)
-        if flat.dtype != _SINGLE:
-            flat = flat.astype(np.float32)
-        g = self._g
+        """A kernel's call; pairs are its last arguments, and what it returns."""
+        if x.dtype is not _SINGLE:
+            x = x.astype(_SINGLE)
+        if x.ndim != 3 or not x.flags.c_contiguous:  # one type for the compiler
+            x = x.reshape(1, 1, -1)
+        plan, tiles, _, multiply = call
+        g, (front, keys) = self._g, self.sides[transposed]
         if transposed:
-            g = np.ascontiguousarray(g[call.tiles[1]].transpose(0, 2, 1))
-        side = self.sides[transposed]
-        ways = (call.plan, call.tiles, g, side.front, side.keys, self._vectors)
-        return call.multiply(flat, *ways, unit, *ends)
+            g = np.ascontiguousarray(g[list(tiles)].transpose(0, 2, 1))
+        return multiply(x, plan, g, front, keys, self._vectors, unit, lsb, out, marks, *pairs)
 
 
 @functools.lru_cache(maxsize=256)
@@ -220,9 +227,10 @@ def _plan(shape: tuple[int, ...], window: Window, unfold: Unfold | None, transpo
 
 
 def _call(plan: Plan, window: Window, shape: tuple[int, ...], transposed: bool) -> Call:
-    where = range(len(window.tiles)) if transposed else window.tiles
-    vectors = plan.images * plan.out_h * plan.out_w
-    tiles = np.array([list(where), window.tiles], np.int64)
-    along_columns = plan.height == plan.width == 1 and (vectors < FEW or plan.cols >= WIDE)
+    tiles = window.tiles
+    where = range(len(tiles)) if transposed else tiles
+    along_columns = plan.height == plan.width == 1 and (
+        plan.images * plan.out_h * plan.out_w < FEW or plan.cols >= WIDE
+    )
     multiply = products.columns if along_columns else products.lanes
-    return Call(np.array(plan, np.int64), tiles, shape, math.prod(shape), multiply)
+    return Call(np.array([*plan, *where, *tiles], np.int64), tiles, shape, multiply)

@@ -33,6 +33,7 @@ State: TypeAlias = Mapping[str, NDArray[Any]]
 
 MAGIC = b"CIMSTAT1"
 PAGE = 4096
+LINE = 64
 _LENGTH = struct.Struct("<I")
 
 
@@ -55,7 +56,15 @@ def state_layout(tiles: int, rows: int, cols: int) -> Layout:
 def new_state(tiles: int, rows: int, cols: int) -> State:
     """That of a chip that was never powered."""
     layout = state_layout(tiles, rows, cols)
-    return {name: np.zeros(shape, kind) for name, (kind, shape) in layout.items()}
+    return {name: _aligned(kind, shape) for name, (kind, shape) in layout.items()}
+
+
+def _aligned(kind: np.dtype[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Zeros that begin a line of the cache: a vector that straddles two is loaded twice."""
+    size = kind.itemsize * int(np.prod(shape))
+    room = np.zeros(size + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + size].view(kind).reshape(shape)
 
 
 class StateFile:

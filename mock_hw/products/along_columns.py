@@ -37,11 +37,11 @@ def _codes_of_columns(count, root, k0, k1, slope, noise, offset, z, total):  # t
 
 @fused
 def _columns_out(p, t, b, codes, units, weights, targets, constant, out, marks):  # type: ignore[no-untyped-def]
-    """What the plan wants of one vector's codes (columns,); returns how many clipped."""
+    """What the plan wants of one vector's codes (columns,); returns how many of pairs clipped."""
     clips = np.int32(0)
     if p.pairs:
         place = b * p.outputs + p.first
-        sums, weight, unit = out[place : place + constant.size], weights[t], units[t]
+        sums, weight, unit = out[0, 0, place : place + constant.size], weights[t], units[t]
         if t == 0:
             sums[:] = constant
         for j in range(p.cols // 2):
@@ -52,13 +52,10 @@ def _columns_out(p, t, b, codes, units, weights, targets, constant, out, marks):
                 sums[k] = sums[k] + pair * unit
                 clips = np.int32(clips + (plus == TOP) + (minus == TOP))
     else:
-        place = (t * p.images + b) * p.cols
-        current, mark = out[place : place + p.cols], marks[place : place + p.cols]
-        lsb = units[t]
+        current, mark, lsb = out[t, b], marks[t, b], units[t]
         for c in range(p.cols):
             current[c] = codes[c] * lsb
             mark[c] = codes[c] == TOP
-            clips = np.int32(clips + (codes[c] == TOP))
     return clips
 
 
@@ -83,7 +80,7 @@ def _convert_columns(  # type: ignore[no-untyped-def]
     marks,
 ):
     """ADC of a block's sums (vectors, columns) of plain vectors, and what the plan wants of it."""
-    tile = tiles[1, t]
+    tile = tiles[t]
     pair0, skip = p.col0 // 2, p.col0 % 2
     pairs = (p.col0 + p.cols + 1) // 2 - pair0
     start, end = 2 * pair0, 2 * (pair0 + pairs)
@@ -96,9 +93,11 @@ def _convert_columns(  # type: ignore[no-untyped-def]
             total[skip + c] = sums[b, c]
         count = vectors[p.kind, tile] + U64(b0 + b)
         _codes_of_columns(count, root[b], k0, k1, slope, noise, offset, z, total)
-        clipped[t] += _columns_out(
+        clips = _columns_out(
             p, t, b0 + b, total[skip:], units, weights, targets, constant, out, marks
         )
+        if p.pairs:
+            clipped[t] += clips
 
 
 @fused
@@ -122,46 +121,48 @@ def _plain_inputs(x, p, t, b0, nb, unit, floor, matrix, root):  # type: ignore[n
 def columns(  # type: ignore[no-untyped-def]
     x,
     plan,
-    tiles,
     g,
     front,
     keys,
     vectors,
     unit,
     lsb,
+    out,
+    marks,
     weights,
     scales,
     targets,
     constant,
     clipped,
-    out,
-    marks,
 ):
     """The same as `lanes` for plain vectors, along a tile's columns."""
-    p, unit = unpacked(plan), np.float32(unit)
+    p, places, tiles = unpacked(plan)
+    x, unit = x.ravel(), np.float32(unit)
     units, weights = units_of_codes(tiles, lsb, weights, scales)
     most, line = min(p.images, FEW), -(-p.cols // STRIP) * STRIP
+    # arrays of their own: of parts of one the compiler would not know that they do not overlap
     matrix, root = np.empty((most, p.group), np.float32), np.empty(most, np.float32)
     sums, at = np.empty((most, line), np.float32), np.empty(p.group, np.int64)
+    step = np.empty(4, np.int64)
     padded = np.empty((p.group if line > p.cols else 0, line), np.float32)
     wrong = 0
     for b0 in range(0, p.images, most):
         nb = min(most, p.images - b0)
-        for t in range(tiles.shape[1]):
-            wrong += _plain_inputs(x, p, t, b0, nb, unit, front[tiles[1, t], 3, 0], matrix, root)
+        for t in range(tiles.size):
+            wrong += _plain_inputs(x, p, t, b0, nb, unit, front[tiles[t], 3, 0], matrix, root)
             if wrong and p.strict:
                 return wrong
             if padded.size:  # whole strips, so that nothing beyond the chip is read
                 padded[:, : p.cols] = g[
-                    tiles[0, t], p.row0 : p.row0 + p.group, p.col0 : p.col0 + p.cols
+                    places[t], p.row0 : p.row0 + p.group, p.col0 : p.col0 + p.cols
                 ]
-                cells, first, step = padded.reshape(-1), 0, line
+                cells, first, next_row = padded.ravel(), 0, line
             else:
-                first = (tiles[0, t] * g.shape[1] + p.row0) * g.shape[2] + p.col0
-                cells, step = g.reshape(-1), g.shape[2]
+                first = (places[t] * g.shape[1] + p.row0) * g.shape[2] + p.col0
+                cells, next_row = g.ravel(), g.shape[2]
             for r in range(p.group):
-                at[r] = first + r * step
-            outer(matrix.reshape(-1), 0, 1, p.group, nb, cells, at, p.cols, sums.reshape(-1), line)
+                at[r] = first + r * next_row
+            outer(matrix.ravel(), 0, 1, p.group, nb, cells, at, p.cols, sums.ravel(), line, step)
             _convert_columns(
                 p,
                 tiles,
@@ -181,6 +182,6 @@ def columns(  # type: ignore[no-untyped-def]
                 out,
                 marks,
             )
-    for t in range(tiles.shape[1]):
-        vectors[p.kind, tiles[1, t]] += U64(p.images)
+    for t in range(tiles.size):
+        vectors[p.kind, tiles[t]] += U64(p.images)
     return wrong

@@ -164,14 +164,11 @@ def _outputs(  # type: ignore[no-untyped-def]
             clipped[t] += count
     if not p.pairs:
         for c in range(p.cols):
-            lane, unit, count = total[skip + c], units[t], np.int32(0)
-            place = (t * p.images + b0) * positions * p.cols + c
+            lane, unit = total[skip + c], units[t]
+            current, mark = out[t, b0 * positions :, c], marks[t, b0 * positions :, c]
             for i in range(m):
-                here = place + np.int64(ids[i]) * p.cols
-                out[here] = lane[i] * unit
-                marks[here] = lane[i] == TOP
-                count = np.int32(count + (lane[i] == TOP))
-            clipped[t] += count
+                current[ids[i]] = lane[i] * unit
+                mark[ids[i]] = lane[i] == TOP
 
 
 @fused
@@ -192,27 +189,25 @@ def _deliver(p, b0, nb, acc, out):  # type: ignore[no-untyped-def]
 def lanes(  # type: ignore[no-untyped-def]
     x,
     plan,
-    tiles,
     g,
     front,
     keys,
     vectors,
     unit,
     lsb,
+    out,
+    marks,
     weights,
     scales,
     targets,
     constant,
     clipped,
-    out,
-    marks,
 ):
     """All of a window's products, along the vectors; returns how many inputs were out of range.
 
     Args:
-        x: Inputs, flat.
-        plan: `Plan` as an array.
-        tiles: (2, t): where each of the window's tiles is in g, and which tile it is.
+        x: Inputs, (.., .., ..): only their order counts.
+        plan: `Plan` and tiles as an array, see `unpacked`.
         g: (tiles, rows, cols) S.
         front: (tiles, 4, columns): what turns a sum into an ADC code: slope, noise, offset, and
             the noise floor in squared input codes.
@@ -220,15 +215,16 @@ def lanes(  # type: ignore[no-untyped-def]
         vectors: (kinds, tiles) conversions so far; advanced here.
         unit: DAC codes a unit of x.
         lsb: Output units a code, (tiles,) float64; for pairs, amperes a code.
-        weights: (t, cols); empty for currents.
+        out: Currents (t, vectors, cols), or sums as (1, 1, images * outputs * positions).
+        marks: What of the currents clipped, as out; empty for sums.
+        weights: (t, cols); empty for currents, like all that follow.
         scales: (t,); as above.
         targets: (t, pairs): which output each pair adds to, or -1.
         constant: (outputs of this window,) in output units.
         clipped: (t,) conversions that clipped; added up here.
-        out: (images, outputs, positions), or (t, vectors, cols), flat.
-        marks: What clipped, as out; empty if sums of pairs are wanted.
     """
-    p, unit = unpacked(plan), np.float32(unit)
+    p, places, tiles = unpacked(plan)
+    x, unit = x.ravel(), np.float32(unit)
     units, weights = units_of_codes(tiles, lsb, weights, scales)
     positions = p.out_h * p.out_w
     most = max(1, min(p.images, LANES // positions))
@@ -239,7 +235,7 @@ def lanes(  # type: ignore[no-untyped-def]
     y, at = np.empty(_scratch(p, most) + STRIP, np.float32), np.empty(rows, np.int64)
     y[-STRIP:] = ZERO
     total, root = np.zeros((2 * pairs, stride), np.float32), np.empty(stride, np.float32)
-    sums, cells = total[skip:].reshape(-1), g.reshape(-1)
+    sums, cells, step = total[skip:].reshape(-1), g.reshape(-1), np.empty(4, np.int64)
     acc, ids = np.empty((constant.size, stride), np.float32), np.empty(stride, U32)
     wrong, numbered = 0, 0
     for b0 in range(0, p.images, most):
@@ -250,17 +246,17 @@ def lanes(  # type: ignore[no-untyped-def]
             numbered = nb
         for j in range(acc.shape[0]):
             acc[j, :m] = constant[j]
-        for t in range(tiles.shape[1]):
+        for t in range(tiles.size):
             wrong += _fill(x, p, t, b0, nb, unit, y, at)
             if wrong and p.strict:
                 return wrong
-            first = (tiles[0, t] * g.shape[1] + p.row0) * g.shape[2] + p.col0
-            outer(cells, first, g.shape[2], 1, p.cols, y, at, m, sums, stride)
-            _lengths(y, at, m, front[tiles[1, t], 3, 0], root)
+            first = (places[t] * g.shape[1] + p.row0) * g.shape[2] + p.col0
+            outer(cells, first, g.shape[2], 1, p.cols, y, at, m, sums, stride, step)
+            _lengths(y, at, m, front[tiles[t], 3, 0], root)
             _outputs(
                 p,
                 t,
-                tiles[1, t],
+                tiles[t],
                 b0,
                 nb,
                 ids,
@@ -278,7 +274,7 @@ def lanes(  # type: ignore[no-untyped-def]
                 marks,
             )
         if p.pairs:
-            _deliver(p, b0, nb, acc, out)
-    for t in range(tiles.shape[1]):
-        vectors[p.kind, tiles[1, t]] += U64(p.images * positions)
+            _deliver(p, b0, nb, acc, out[0, 0])
+    for t in range(tiles.size):
+        vectors[p.kind, tiles[t]] += U64(p.images * positions)
     return wrong

@@ -55,13 +55,21 @@ class Plan(NamedTuple):
     """Line of the vectors' counters: 0 forward, 1 transposed."""
 
 
+PLANNED = len(Plan._fields)
+
+
 @fused
 def unpacked(a):  # type: ignore[no-untyped-def]
-    """An array costs a call less than its numbers one by one."""
-    return Plan(
+    """The plan, and of each of the window's tiles its place in g and its number on the chip.
+
+    One array costs a call less than its numbers one by one.
+    """
+    plan = Plan(
         a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13],
         a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23], a[24],
     )  # fmt: skip
+    half = (a.size + PLANNED) // 2
+    return plan, a[PLANNED:half], a[half:]
 
 
 @fused
@@ -74,9 +82,9 @@ def sixteen_bits(number):  # type: ignore[no-untyped-def]
 @fused
 def units_of_codes(tiles, lsb, weights, scales):  # type: ignore[no-untyped-def]
     """Output units a code, (t,), and the columns' weights, (t, cols) for pairs, else nothing."""
-    units, out = np.empty(tiles.shape[1], np.float32), np.empty(weights.shape, np.float32)
+    units, out = np.empty(tiles.size, np.float32), np.empty(weights.shape, np.float32)
     for k in range(units.size):
-        each = lsb[tiles[1, k]]
+        each = lsb[tiles[k]]
         if not weights.size:
             units[k] = np.float32(each)
             continue
@@ -110,12 +118,12 @@ def input_codes(source, step, unit, codes):  # type: ignore[no-untyped-def]
 
 
 @fused
-def outer(s, s0, row_step, next_step, n, v, at, lanes, o, line):  # type: ignore[no-untyped-def]
+def outer(s, s0, row_step, next_step, n, v, at, lanes, o, line, step):  # type: ignore[no-untyped-def]
     """o[k * line + i] = sum over rows r of s[s0 + r * row_step + k * next_step] * v[at[r] + i].
 
-    k < n and i < lanes; up to a strip's end more lanes are read and written.
+    k < n and i < lanes; up to a strip's end more lanes are read and written. step is scratch, (4,).
     """
-    step = np.array([row_step, next_step, 0, line])
+    step[0], step[1], step[3] = row_step, next_step, line
     for i in range(0, lanes, STRIP):
         k = 0
         while k + 8 <= n:
