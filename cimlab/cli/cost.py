@@ -18,16 +18,37 @@ BITS_PER_BYTE = 10
 """On a serial line: a start bit, eight, and a stop bit."""
 
 
-Network: TypeAlias = Annotated[str, typer.Argument(help="lenet, vgg8 or resnet18.")]
+Network: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        help="lenet, vgg8, resnet18; or one of your own, FILE.py:NAME, a torch.nn.Module of Linear "
+        "and Conv2d layers or a function that makes one."
+    ),
+]
+Image: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Shape of an input of your own network, such as 3x32x32."),
+]
+OnChip: TypeAlias = Annotated[
+    str | None, typer.Option(help="Layers on chip, a,b,c; the others run digitally [default: all].")
+]
 Tile: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="Rows x columns of a tile, such as 64x64 [default: as in the paper]."),
+    typer.Option(
+        help="Rows x columns of a tile, such as 64x64 [default: as in the paper; your own 64x64]."
+    ),
 ]
 
 
-def map_(network: Network = "lenet", tile: Tile = None, json_: Json = False) -> None:
+def map_(
+    network: Network = "lenet",
+    tile: Tile = None,
+    image: Image = None,
+    on_chip: OnChip = None,
+    json_: Json = False,
+) -> None:
     """Cut a network into crossbars: devices, operations, latency, energy, utilisation."""
-    found = counted(network, tile)
+    found = counted(network, tile, image, on_chip)
     layers = [
         {
             "name": layer.name,
@@ -35,9 +56,11 @@ def map_(network: Network = "lenet", tile: Tile = None, json_: Json = False) -> 
             "outputs": layer.cut.outputs,
             "row_parts": layer.cut.row_parts,
             "column_parts": layer.cut.column_parts,
+            "groups": layer.cut.groups,
+            "turns": layer.cut.turns,
             "crossbars": layer.cut.tiles,
             "devices": layer.devices,
-            "operations": layer.vectors,
+            "operations": layer.operations,
             "tile_operations": layer.tile_operations,
             "copies": copies,
         }
@@ -62,35 +85,56 @@ def map_(network: Network = "lenet", tile: Tile = None, json_: Json = False) -> 
     console.result(data, _mapped(data))
 
 
-def counted(network: str, tile: str | None) -> Cost:
-    """The cost of a network by name on tiles of that size."""
+def counted(
+    network: str, tile: str | None, image: str | None = None, on_chip: str | None = None
+) -> Cost:
+    """The cost of a network on tiles of that size."""
     import torch
 
     from cimlab.core.array import ArraySpec, Limits
     from cimlab.core.errors import ConfigError
     from cimlab.nn.cost import cost
-    from cimlab.training.networks import network as known
+    from cimlab.training import networks
 
-    found = known(network)
-    rows, cols = found.tile
-    if tile is not None:
-        if not (size := re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", tile)):
-            raise ConfigError(f"--tile {tile!r}: write rows and columns, such as 256x64")
-        rows, cols = int(size[1]), int(size[2])
-    spec = ArraySpec(1, rows, cols, 8, 8, Limits(), "analog", "emulated", "a plan, no array")
-    return cost(found.make(torch.Generator()), found.image, spec)
+    if ":" in network:
+        if image is None:
+            raise ConfigError("--image: say what your network takes, such as 3x32x32")
+        shape, crossbar = _sizes("image", image), (64, 64)
+        model = networks.own_network(network)
+    else:
+        if image is not None:
+            raise ConfigError(f"--image is for networks of your own; {network} has its own")
+        known = networks.network(network)
+        model, shape, crossbar = known.make(torch.Generator()), known.image, known.tile
+    sizes = crossbar if tile is None else _sizes("tile", tile)
+    if len(sizes) != 2:
+        raise ConfigError(f"--tile {tile!r}: write rows and columns, such as 256x64")
+    spec = ArraySpec(1, *sizes, 8, 8, Limits(), "analog", "emulated", "a plan, no array")
+    return cost(model, shape, spec, on_chip.split(",") if on_chip else None)
+
+
+def _sizes(option: str, text: str) -> tuple[int, ...]:
+    """Numbers such as 256x64."""
+    from cimlab.core.errors import ConfigError
+
+    if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})*", text):
+        raise ConfigError(f"--{option} {text!r}: write sizes such as 256x64")
+    return tuple(int(size) for size in text.split("x"))
 
 
 def _mapped(data: dict[str, Any]) -> str:
     """The mapping for people."""
     width = max(len(layer["name"]) for layer in data["layers"])
     lines = [f"{'layer':{width}}  inputs outputs  crossbars    devices  operations  of tiles"]
-    lines += [
-        f"{x['name']:{width}}  {x['inputs']:6d} {x['outputs']:7d}  {x['row_parts']:4d} x "
-        f"{x['column_parts']:<2d} {x['devices']:10,d}  {x['operations']:10,d} "
-        f"{x['tile_operations']:9,d}"
-        for x in data["layers"]
-    ]
+    for x in data["layers"]:
+        parts = f"{x['row_parts']:4d} x {x['column_parts']:<2d}"
+        lines.append(
+            f"{x['name']:{width}}  {x['inputs']:6d} {x['outputs']:7d}  "
+            f"{parts if x['turns'] == 1 else x['crossbars']:<9} {x['devices']:10,d}  "
+            f"{x['operations']:10,d} {x['tile_operations']:9,d}"
+        )
+        if x["turns"] > 1:
+            lines[-1] += f"  {x['groups']} groups take {x['turns']} turns"
     lines += [
         f"crossbars    {data['crossbars']:,} of {data['tile'][0]}x{data['tile'][1]}, "
         f"{100 * data['utilisation']:.1f} % of their cells in use",
@@ -108,6 +152,8 @@ def _mapped(data: dict[str, Any]) -> str:
 def plan_cost(
     network: Network = "lenet",
     tile: Tile = None,
+    image: Image = None,
+    on_chip: OnChip = None,
     baud: Annotated[int, typer.Option(help="Bit/s of a serial link.", min=300)] = 3_000_000,
     link: Annotated[
         float | None, typer.Option(help="MB/s of another link, instead of --baud.", min=1e-6)
@@ -124,7 +170,7 @@ def plan_cost(
     """Count tile operations, chip time, energy, bytes, link time and pulses of a training."""
     from cimlab.nn.cost import step_cost
 
-    found = counted(network, tile)
+    found = counted(network, tile, image, on_chip)
     steps = batches * epochs
     speed = link * 1e6 if link else baud / BITS_PER_BYTE
     # a write moves one cell of its pair, mostly

@@ -14,13 +14,12 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from threadpoolctl import threadpool_limits
-from torch import nn
 
 from cimlab import records
 from cimlab.core.array import ArraySpec, Limits, Mask
 from cimlab.core.errors import ConfigError, RecordError
 from cimlab.core.station import Station, load_station
-from cimlab.nn import cut_layer
+from cimlab.nn import choose, cut_layer
 from cimlab.records import Header, RunReader, RunWriter, WeightMap
 from cimlab.records.health import check
 from cimlab.records.probing import probe
@@ -65,9 +64,8 @@ def tiles(plan: Recipe, hardware: Hardware) -> int:
     """Tiles of the hardware's size that a recipe's network needs."""
     spec = replace(_NO_ARRAY, rows=hardware.rows, cols=hardware.cols)
     model = network(plan.network).make(torch.Generator().manual_seed(0))
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
-    chosen = plan.on_chip or layers
-    return sum(cut_layer(n, layers[n], spec).tiles for n in chosen if n in layers)
+    chosen = choose(model, plan.on_chip)
+    return sum(cut_layer(name, layer, spec).tiles for name, layer in chosen.items())
 
 
 def start_run(

@@ -1,7 +1,9 @@
 """Networks on an array: `convert` replaces layers, `calibrate` fits the converters to them."""
 
+from .choosing import choose
 from .conv2d import ChipConv2d
 from .convert import calibrate, convert
+from .folding import fold
 from .layer import ChipLayer
 from .linear import ChipLinear
 from .mapping import DeviceWindow, fresh_pair, rewritten_pair
@@ -18,8 +20,10 @@ __all__ = [
     "Placement",
     "Quantised",
     "calibrate",
+    "choose",
     "convert",
     "cut_layer",
+    "fold",
     "fresh_pair",
     "place",
     "quantise",

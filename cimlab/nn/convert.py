@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from cimlab.core.array import ArraySpec, CimArray, Mask
-from cimlab.core.errors import ConfigError
 from cimlab.protocols import calibration
 
+from .choosing import choose
 from .conv2d import ChipConv2d
 from .layer import ChipLayer
 from .linear import ChipLinear
@@ -41,7 +41,7 @@ def convert(
     Args:
         model: The network; any nesting of modules.
         array: With enough tiles for the chosen layers.
-        on_chip: Names of the layers to place; None for all Linear and Conv2d layers.
+        on_chip: Names of the layers to place; None for all, which must be Linear and Conv2d.
         window: Device currents that are used.
         headroom: Largest weight that a layer's pairs can carry, over its largest weight now.
             3 leaves room to train from torch's default initialisation; 1 suits trained weights.
@@ -54,11 +54,10 @@ def convert(
         The chip layers by name, in the order of the model.
 
     Raises:
-        ConfigError: Unknown names, layers that cannot be placed, or too few tiles.
+        ConfigError: Unknown names, layers that cannot be placed (see `choose`), or too few tiles.
     """
     window = window or DeviceWindow()
-    found = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
-    chosen = found if on_chip is None else _chosen(found, list(on_chip))
+    chosen = choose(model, on_chip)
     layers: dict[str, ChipLayer] = {}
     placements = place(chosen, array.spec, usable)
     if usable is not None:
@@ -72,7 +71,11 @@ def convert(
             if isinstance(digital, nn.Conv2d)
             else ChipLinear(digital, placement, array, scale, times, crest)
         )
-        model.set_submodule(name, layers[name])
+    instead = {chosen[name]: layer for name, layer in layers.items()}
+    # a layer that is used in several places has several names
+    for name, module in list(model.named_modules(remove_duplicate=False)):
+        if module in instead:
+            model.set_submodule(name, instead[module])
     return layers
 
 
@@ -114,14 +117,3 @@ def _warn(placements: Mapping[str, Placement], spec: ArraySpec, usable: Mask) ->
     bad = int((~usable.reshape(-1)[cells]).sum())
     if bad:
         log.warning("%d of the %d cells in use are bad; no placement avoids them", bad, cells.size)
-
-
-def _chosen(
-    found: dict[str, nn.Linear | nn.Conv2d], names: list[str]
-) -> dict[str, nn.Linear | nn.Conv2d]:
-    unknown = [name for name in names if name not in found]
-    if unknown:
-        raise ConfigError(
-            f"on_chip names {', '.join(unknown)}; the network's layers are {', '.join(found)}"
-        )
-    return {name: layer for name, layer in found.items() if name in names}

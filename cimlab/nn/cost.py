@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from cimlab.core.array import ArraySpec
+from cimlab.core.errors import ConfigError
 
+from .choosing import choose
 from .tiling import Cut, cut_layer
 
 OPERATION_SECONDS = 72 / 100e6
@@ -191,33 +193,50 @@ class StepCost:
     pulses: float
 
 
-def cost(network: nn.Module, image: tuple[int, ...], spec: ArraySpec) -> Cost:
-    """Count what each Linear and Conv2d layer needs for an image of that shape.
+def cost(
+    network: nn.Module,
+    image: tuple[int, ...],
+    spec: ArraySpec,
+    on_chip: Iterable[str] | None = None,
+) -> Cost:
+    """Count what the layers of any network of Linear and Conv2d need for an image of that shape.
+
+    Args:
+        network: The network.
+        image: Shape of an input, without the batch.
+        spec: The tiles; their number does not matter.
+        on_chip: Names of the layers to place; None for all (see `choose`).
 
     Raises:
-        ConfigError: A layer cannot be placed on such tiles.
+        ConfigError: A layer cannot be placed on such tiles, or is not used for an image; or the
+            network does not take such images.
     """
-    maps: dict[str, tuple[Tensor, Tensor]] = {}
+    calls: dict[str, list[tuple[int, int]]] = {}
 
     def watch(name: str, layer: nn.Module) -> None:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            maps[name] = (inputs[0], output)
+            calls.setdefault(name, []).append((inputs[0].numel(), output.numel()))
 
         layer.register_forward_hook(hook)
 
     # one image is sooner done than torch's meta device imported
     shapes = copy.deepcopy(network).eval()
-    found = {n: m for n, m in shapes.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
+    found = choose(shapes, on_chip)
     for name, layer in found.items():
         watch(name, layer)
-    with torch.no_grad():
-        shapes(torch.zeros(1, *image))
+    try:
+        with torch.no_grad():
+            shapes(torch.zeros(1, *image))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ConfigError(f"the network does not take an image of {image}: {error}") from error
+    if unused := found.keys() - calls.keys():
+        raise ConfigError(f"{', '.join(sorted(unused))}: not used for an image; leave it out")
     layers = []
-    for name, (x, y) in maps.items():
+    for name, sizes in calls.items():
         cut = cut_layer(name, found[name], spec)
-        vectors = y.numel() // cut.outputs
+        inputs, outputs = (sum(side) for side in zip(*sizes, strict=True))
         columns = 2 * cut.outputs * cut.row_parts
-        layers.append(LayerCost(name, cut, x.numel(), vectors, columns))
+        layers.append(LayerCost(name, cut, inputs, outputs // cut.outputs, columns))
     return Cost(tuple(layers), spec)
 
 

@@ -6,8 +6,12 @@ Conv2d layers go on the array.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -125,3 +129,32 @@ def network(name: str) -> Network:
     if name not in NETWORKS:
         raise ConfigError(f"no network is called {name!r}; there are {', '.join(NETWORKS)}")
     return NETWORKS[name]
+
+
+def own_network(text: str) -> nn.Module:
+    """Somebody's own network: FILE.py:NAME or MODULE:NAME, a module or what makes one.
+
+    Raises:
+        ConfigError: There is none; says what was wrong.
+    """
+    where, _, name = text.rpartition(":")
+    try:
+        found = getattr(_module(where), name)
+        network = found if isinstance(found, nn.Module) else found()
+    except Exception as error:  # other people's code may raise anything
+        raise ConfigError(f"no network in {text}: {type(error).__name__}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"{text} gives a {type(network).__name__}, no torch.nn.Module")
+    return network
+
+
+def _module(where: str) -> ModuleType:
+    """A Python file, or a module by name."""
+    if not where.endswith(".py"):
+        return importlib.import_module(where)
+    spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+    assert spec is not None  # noqa: S101 - the name ends with .py
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

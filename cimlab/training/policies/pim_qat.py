@@ -46,8 +46,12 @@ class PartialSumTrained(Deployed):
 
         def forward(x: Tensor) -> Tensor:
             weight = layer.gained
+            # each group of a convolution has row parts of its own
+            groups = x.reshape(len(x), cut.groups, -1, *x.shape[2:])
             parts = [
-                product(layer, x[:, k : k + size], weight[:, k : k + size], None)
+                product(
+                    layer, groups[:, :, k : k + size].flatten(1, 2), weight[:, k : k + size], None
+                )
                 for k in range(0, weight.shape[1], size)
             ]
             exact = torch.stack(parts).sum(0)
