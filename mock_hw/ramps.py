@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 import numba
 import numpy as np
@@ -115,30 +115,95 @@ class Front(NamedTuple):
     read_stream: int
 
 
+Numbers: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64]]
+
 WIDTH = 16
 """Lanes of a vector unit. Blocks are worked in whole ones: what is left over goes one by one, which
-takes as long. The lanes beyond the last cell hold one that has left."""
+takes as long. The lanes beyond the last cell, and those of cells that have left, are worked for
+nothing."""
 _compiled = numba.njit(cache=True, nogil=True)
+# one short loop after another, of few arrays and without branches: each becomes vector instructions
+_lanes = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
-@_compiled
-def _draw(m, cells, events, stream, key, words, bits, z):  # type: ignore[no-untyped-def]
-    """The first normal of the next event of m cells, into z[0]."""
-    for i in range(m):
-        a, b, _c, _d = philox(U32(0), events[i], U32(cells[i]), U32(stream), key[0], key[1])
-        words[0, i] = a
-        words[1, i] = b
-    box_muller(m, words[0], words[1], bits[0], z[0], z[1])
+def numbers_of(ramp: Ramp, front: Front) -> Numbers:
+    """What the loop is told: two arrays, because a tuple of numbers costs a call 2 us."""
+    f = front
+    floats = (f.codes_per_volt, f.lsb, f.volts_per_code, f.scale, f.sigma, f.top)
+    whole = (f.rows, f.cols, f.powered, f.averages, f.pulse_stream, f.read_stream)
+    ramped = (ramp.most, ramp.reset_first, ramp.above)
+    return np.array([*ramp.numbers, *floats]), np.array([*whole, *ramped], np.int64)
+
+
+@_lanes
+def _draw(n, cells, events, stream, key0, key1, u, w):  # type: ignore[no-untyped-def]
+    """Words of each cell's next event."""
+    for i in range(n):
+        u[i], w[i], _c, _d = philox(U32(0), events[i], cells[i], U32(stream), key0, key1)
+
+
+@_lanes
+def _amplitudes(n, v, codes_per_volt, volts_per_code, pulsed, vp, before, g):  # type: ignore[no-untyped-def]
+    """What the pulse converters make of v (V); one pulse more."""
+    for i in range(n):
+        vp[i] = np.float32(np.rint(v[i] * codes_per_volt)) * volts_per_code
+    for i in range(n):
+        before[i] = g[i]
+    for i in range(n):
+        pulsed[i] += U32(1)
+
+
+@_lanes
+def _settled(n, alive, before, g):  # type: ignore[no-untyped-def]
+    """Stuck cells have not moved."""
+    for i in range(n):
+        g[i] = g[i] if alive[i] else before[i]
+
+
+@_lanes
+def _convert(n, g, z, gain, offset, scale, sigma, top, sums, clipped):  # type: ignore[no-untyped-def]
+    """One conversion of each cell more."""
+    for i in range(n):
+        exact = (g[i] * scale + sigma * z[i]) * gain[i] + offset[i]
+        code = min(max(np.rint(exact), np.float32(0.0)), top)
+        sums[i] += np.int32(code)
+        clipped[i] |= np.int32(code == top)
+
+
+@_lanes
+def _judge(  # type: ignore[no-untyped-def]
+    n, sums, clipped, goal, lsb, tol, fresh, above, ends, most, v, used, current, error, hit, turned, stay
+):
+    """Which cells are where they should be, and which ramps go on; leads are added later."""
+    set_start, set_stop, reset_start, reset_stop, v_step = ends
+    either = fresh or not above
+    for i in range(n):
+        current[i] = sums[i] * lsb
+    for i in range(n):
+        error[i] = current[i] - goal[i]
+    for i in range(n):
+        inside = (abs(error[i]) <= tol) & (clipped[i] == 0)
+        hit[i] = inside & (either | (v[i] < 0) | (error[i] >= 0))
+    for i in range(n):
+        turned[i] = fresh | ((v[i] > 0) == (error[i] > 0))
+    for i in range(n):
+        used[i] += np.int32(turned[i] & (not fresh))
+    for i in range(n):
+        first = set_start if error[i] < 0 else -reset_start
+        later = v[i] + (v_step if v[i] > 0 else -v_step)
+        v[i] = first if turned[i] else later
+    for i in range(n):
+        within = (-reset_stop - ROUNDING <= v[i]) & (v[i] <= set_stop + ROUNDING)
+        stay[i] = within & (used[i] <= most) & (not hit[i])
 
 
 @_compiled
 def _start(error, s):  # type: ignore[no-untyped-def]
-    """First amplitude of a new ramp for a cell off its target by error, V."""
+    """First amplitude of a new ramp for a cell off its target by error, V; there are leads."""
     up = error < 0
     v = s[0] if up else s[2]
-    if s[6] != 0.0 or s[7] != 0.0:
-        far = math.log(max(abs(error) * (1 / s[5]), 1.0))
-        v = min(v + (s[6] if up else s[7]) * far, s[1] if up else s[3])
+    far = math.log(max(abs(error) * (1 / s[5]), 1.0))
+    v = min(v + (s[6] if up else s[7]) * far, s[1] if up else s[3])
     return v if up else -v
 
 
@@ -155,119 +220,111 @@ def ramp_cells(  # type: ignore[no-untyped-def]
     offset_of,
     law,
     key,
-    front,
     s,
-    most,
-    reset_first,
-    above,
-    current,
+    whole,
+    current_of,
     pulses,
     converged,
 ):
     """Bring cells (n,) to target (n,) A; fills current, pulses and converged; returns the rounds.
 
-    The arrays of `Chip` come one by one, because a tuple of them costs a call 4 us. s is
-    Ramp.numbers. See `Ramp` and the module's docstring.
+    The arrays of `Chip` come one by one, because a tuple of them costs a call 4 us; s and whole are
+    those of `numbers_of`. See `Ramp` and the module's docstring. A block's cells are fetched once
+    and put back one by one, when they leave.
     """
-    # few allocations, because there are jobs of ten cells
-    ints, floats = np.zeros((4, BLOCK), np.int64), np.zeros((5, BLOCK), np.float32)
-    where, cell, used, sums = ints[0], ints[1], ints[2], ints[3]
-    g, vp, gain, offset, code = floats[0], floats[1], floats[2], floats[3], floats[4]
-    v, clipped = np.empty(BLOCK, np.float64), np.empty(BLOCK, np.bool_)
-    words, events = np.empty((2, BLOCK), U32), np.zeros(BLOCK, U32)
-    z, traits = np.empty((2, BLOCK), np.float32), np.zeros((4, BLOCK), np.float32)
-    x, power = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    zbits, bits = z.view(np.int32), power.view(np.int32)
-    gains, offsets, tile_size = gain_of.reshape(-1), offset_of.reshape(-1), front.rows * front.cols
+    codes_per_volt, lsb, volts_per_code = s[8], s[9], np.float32(s[10])
+    scale, sigma, top = np.float32(s[11]), np.float32(s[12]), np.float32(s[13])
+    tile_size, cols, powered, averages = whole[0] * whole[1], whole[1], whole[2], whole[3]
+    pulse_stream, read_stream, most = whole[4], whole[5], whole[6]
+    reset_first, above = whole[7] != 0, whole[8] != 0
+    ends, leads = (s[0], s[1], s[2], s[3], s[4]), s[6] != 0.0 or s[7] != 0.0
+    # no larger than needed, because there are jobs of ten cells
+    room = min(BLOCK, -(-cells.size // WIDTH) * WIDTH)
+    uints, ints = np.zeros((5, room), U32), np.zeros((4, room), np.int32)
+    singles, doubles = np.zeros((8, room), np.float32), np.zeros((4, room), np.float64)
+    marks, traits = np.zeros((5, room), np.bool_), np.zeros((4, room), np.float32)
+    z = np.zeros((2, room), np.float32)
+    cell, pulsed, reads, u, w = uints[0], uints[1], uints[2], uints[3], uints[4]
+    where, used, sums, clipped = ints[0], ints[1], ints[2], ints[3]
+    g, before, vp, gain = singles[0], singles[1], singles[2], singles[3]
+    offset, x, power = singles[4], singles[5], singles[6]
+    v, goal, current, error = doubles[0], doubles[1], doubles[2], doubles[3]
+    alive, live, hit, turned, stay = marks[0], marks[1], marks[2], marks[3], marks[4]
+    first, second, zbits, bits = z[0], z[1], z[0].view(np.int32), power.view(np.int32)
+    gains, offsets, key0, key1 = gain_of.ravel(), offset_of.ravel(), key[0], key[1]
     rounds = 0
     for start in range(0, cells.size, BLOCK):
         m = min(BLOCK, cells.size - start)
         for i in range(m):
-            where[i] = start + i
-            cell[i] = cells[start + i]
-            g[i] = g_of[cell[i]]
-            for k in range(4):
-                traits[k, i] = traits_of[k, cell[i]]
-            converter = cell[i] // tile_size * front.cols + cell[i] % front.cols
+            k = cells[start + i]
+            converter = k // tile_size * cols + k % cols
+            where[i], cell[i], used[i], live[i] = start + i, k, 1, True
+            g[i], pulsed[i], reads[i] = g_of[k], pulses_of[k], reads_of[k]
+            alive[i], goal[i], v[i] = alive_of[k], target[start + i], -s[3]
             gain[i], offset[i] = gains[converter], offsets[converter]
-            v[i] = -s[3]
-            used[i] = 1
+            for j in range(4):
+                traits[j, i] = traits_of[j, k]
             pulses[start + i] = 0
-        number = -1 if reset_first else 0
-        while m > 0:
+        left, number, given = m, -1 if reset_first else 0, 0
+        while left > 0:
             lanes = -(-m // WIDTH) * WIDTH
             fresh = number == 0 and not reset_first
             if not fresh:
-                for i in range(m):
-                    pulses[where[i]] += 1
-                    vp[i] = np.float32(np.rint(v[i] * front.codes_per_volt)) * front.volts_per_code
-                if front.powered:
-                    for i in range(m):
-                        events[i] = pulses_of[cell[i]]
-                        pulses_of[cell[i]] += U32(1)
-                    _draw(lanes, cell, events, front.pulse_stream, key, words, zbits, z)
-                    brram_block(lanes, g, vp, traits, z[0], law, x, bits, power)
-                    for i in range(m):
-                        if alive_of[cell[i]]:
-                            g_of[cell[i]] = g[i]
-                        else:
-                            g[i] = g_of[cell[i]]
+                given += 1
+                if powered:
+                    _draw(lanes, cell, pulsed, pulse_stream, key0, key1, u, w)
+                    box_muller(lanes, u, w, zbits, first, second)
+                    _amplitudes(lanes, v, codes_per_volt, volts_per_code, pulsed, vp, before, g)
+                    brram_block(lanes, g, vp, traits, first, law, x, bits, power)
+                    _settled(lanes, alive, before, g)
             if number < 0:
-                for i in range(m):
-                    v[i] = s[0]
-                number = 0
                 # the first SET follows without a read, in the round that is number 0
+                v[:m] = s[0]
+                number = 0
                 continue
-            sums[:m] = 0
-            clipped[:m] = False
-            for _ in range(front.averages):
-                for i in range(m):
-                    events[i] = reads_of[cell[i]]
-                    reads_of[cell[i]] += U32(1)
-                _draw(lanes, cell, events, front.read_stream, key, words, zbits, z)
-                for i in range(lanes):
-                    exact = (g[i] * front.scale + front.sigma * z[0, i]) * gain[i] + offset[i]
-                    code[i] = min(max(np.rint(exact), np.float32(0.0)), front.top)
-                for i in range(m):
-                    sums[i] += np.int64(code[i])
-                    clipped[i] |= code[i] == front.top
-            left = 0
-            for i in range(m):
-                read = sums[i] * front.lsb
-                error = read - target[where[i]]
-                hit = abs(error) <= s[5] and not clipped[i]
-                if above and not fresh:
-                    hit = hit and (v[i] < 0 or error >= 0)
-                current[where[i]] = read
-                converged[where[i]] = hit
-                if fresh:
-                    v[i] = _start(error, s)
-                elif (v[i] > 0) == (error > 0):
-                    v[i] = _start(error, s)
-                    used[i] += 1
-                else:
-                    v[i] += s[4] if v[i] > 0 else -s[4]
-                stay = used[i] <= most and -s[3] - ROUNDING <= v[i] <= s[1] + ROUNDING
-                if stay and not hit:
-                    where[left], cell[left], g[left] = where[i], cell[i], g[i]
-                    v[left], used[left] = v[i], used[i]
-                    gain[left], offset[left] = gain[i], offset[i]
-                    for k in range(4):
-                        traits[k, left] = traits[k, i]
-                    left += 1
-            m = left
+            sums[:lanes] = 0
+            clipped[:lanes] = 0
+            for _ in range(averages):
+                _draw(lanes, cell, reads, read_stream, key0, key1, u, w)
+                box_muller(lanes, u, w, zbits, first, second)
+                _convert(lanes, g, first, gain, offset, scale, sigma, top, sums, clipped)
+                reads[:lanes] += U32(1)
+            _judge(
+                lanes, sums, clipped, goal, lsb, s[5], fresh, above, ends, most,
+                v, used, current, error, hit, turned, stay,
+            )  # fmt: skip
             number += 1
+            for i in range(m):
+                if live[i] and not stay[i]:
+                    k, place = np.int64(cell[i]), where[i]
+                    g_of[k], pulses_of[k], reads_of[k] = g[i], pulsed[i], reads[i]
+                    current_of[place], pulses[place], converged[place] = current[i], given, hit[i]
+                    live[i] = False
+                    left -= 1
+                elif leads and turned[i]:
+                    v[i] = _start(error[i], s)
+            if left <= lanes - WIDTH:  # fewer vectors do
+                k = 0
+                for i in range(m):
+                    if live[i]:
+                        if k < i:
+                            where[k], cell[k], used[k], live[k] = where[i], cell[i], used[i], True
+                            g[k], pulsed[k], reads[k] = g[i], pulsed[i], reads[i]
+                            alive[k], goal[k], v[k] = alive[i], goal[i], v[i]
+                            gain[k], offset[k] = gain[i], offset[i]
+                            for j in range(4):
+                                traits[j, k] = traits[j, i]
+                        k += 1
+                m = left
             rounds = max(rounds, number)
     return rounds
 
 
 def program(
-    ramp: Ramp, chip: Chip, front: Front, cells: NDArray[np.int64], target: NDArray[np.float64]
+    chip: Chip, numbers: Numbers, cells: NDArray[np.int64], target: NDArray[np.float64]
 ) -> JobResult:
-    """Bring cells (n,) of the chip to target (n,) A."""
+    """Bring cells (n,) of the chip to target (n,) A; numbers are those of `numbers_of`."""
     n = cells.size
     current, pulses, converged = np.empty(n), np.empty(n, np.int64), np.empty(n, np.bool_)
-    settings = (ramp.numbers, ramp.most, ramp.reset_first, ramp.above)
-    ends = (current, pulses, converged)
-    rounds = ramp_cells(cells, target, *chip, front, *settings, *ends)
+    rounds = ramp_cells(cells, target, *chip, *numbers, current, pulses, converged)
     return JobResult(current, pulses, converged, rounds)

@@ -32,7 +32,7 @@ from cimlab.mock_hw.devices.base import Cells, DeviceModel, rest
 from cimlab.mock_hw.devices.brram import BulkRram
 from cimlab.mock_hw.multiplier import Multiplier, Side
 from cimlab.mock_hw.philox import CellDraws, Stream, key_of
-from cimlab.mock_hw.ramps import Chip, Front, Ramp, program
+from cimlab.mock_hw.ramps import Chip, Front, Numbers, Ramp, numbers_of, program
 from cimlab.mock_hw.state import State, new_state
 from cimlab.mock_hw.threefry import pair_keys
 from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX, dac_codes, ticks
@@ -178,7 +178,7 @@ class SimulatedHal:
 
     def _connect(self) -> None:
         """What turns a product's sums into codes, for every converter."""
-        self._prepared: tuple[tuple[str, dict[str, float]], Ramp, Chip, Front] | None = None
+        self._prepared: tuple[tuple[str, dict[str, float]], Chip, Numbers] | None = None
         scale = np.float32(self._gate_open) * (self._v_read / self._i_vmm).astype(np.float32)
         # the converters' own noise, as so much more of squared input codes: both noises pass the
         # converter's gain, so their ratio is the same for all ranges
@@ -304,7 +304,7 @@ class SimulatedHal:
                 law=device.law(ticks(ramp.width, TICK) * TICK),
                 key=self._key,
             )
-            self._prepared = (asked, ramp, chip, self._front(ramp))
+            self._prepared = (asked, chip, numbers_of(ramp, self._front(ramp)))
         return program(*self._prepared[1:], cells, target)
 
     def _front(self, ramp: Ramp) -> Front:
