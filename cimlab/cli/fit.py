@@ -101,7 +101,7 @@ def _text(data: dict[str, Any]) -> str:
     ]
     for name, parameter in data["parameters"].items():
         value, error = parameter["value"], parameter["standard_error"]
-        said = f"+- {error:.2g}" if error is not None else "no run tells it"
+        said = f"+- {error:.2g}" if error is not None else "default, no run tells it"
         lines.append(f"{name:18}{value:12.5g}  {said}")
     lines += [f"{name:18}{value:12.4g}" for name, value in data["goodness"].items()]
     for name, aic in sorted(data["compared"].items(), key=lambda pair: pair[1]):

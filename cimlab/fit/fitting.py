@@ -11,7 +11,7 @@ import numpy as np
 
 from cimlab.core.errors import ConfigError
 from cimlab.fit import brram, drift, exponential, jumps, pcm, softbounds
-from cimlab.fit.family import Prepared
+from cimlab.fit.family import PULSES, Prepared
 from cimlab.fit.histories import MICRO, Array, Histories, Table, histories, is_retention, stuck
 from cimlab.fit.moments import open_loop, predict
 from cimlab.fit.population import Estimate, maximise
@@ -27,6 +27,9 @@ PREPARE = {
 """Models with a likelihood, which can be compared."""
 DRIFT = {"brram": drift.drift, "pcm": pcm.drift}
 REPLAY = "replay"
+VAGUE = 0.5
+"""Standard error, over the parameter or its default if that is larger, from which on no run tells
+it: the likelihood is a ridge, and its highest point may be anywhere, a threshold at 240 V."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,30 +179,39 @@ def choose(tables: Sequence[Table]) -> tuple[str, dict[str, Fit], dict[str, str]
 def _named(
     name: str, prepared: Prepared, estimate: Estimate
 ) -> tuple[dict[str, float], dict[str, float | None]]:
-    """Parameters by name, and their standard errors by propagation."""
+    """Parameters by name, and their standard errors by propagation.
+
+    What the runs do not tell is the model's default, without an error.
+
+    Raises:
+        ConfigError: They do not even tell the window.
+    """
     vector, free = estimate.population.vector, prepared.problem.free
-    values = {key: float(value) for key, value in prepared.parameters(vector).items()}
+    default = dataclasses.asdict(device(name))  # type: ignore[call-overload]
+    found = {key: float(value) for key, value in prepared.parameters(vector).items()}
     step = 1e-5
     slopes = []
     for k in range(vector.size):
         up, down = (prepared.parameters(vector + d * np.eye(vector.size)[k]) for d in (step, -step))
-        slopes.append([(up[key] - down[key]) / (2 * step) for key in values])
+        slopes.append([(up[key] - down[key]) / (2 * step) for key in found])
     jacobian = np.array(slopes).T
     covariance = np.where(free & free[:, None], estimate.covariance, 0.0)
     variance = np.einsum("ij,jk,ik->i", jacobian, covariance, jacobian)
     told = ~(np.abs(jacobian[:, ~free]) > 0).any(axis=1) & (variance > 0)
-    errors: dict[str, float | None] = dict.fromkeys(
-        field.name for field in dataclasses.fields(MODELS[name])
-    )
-    for key, square, known in zip(values, variance, told, strict=True):
+    values: dict[str, float] = {}
+    errors: dict[str, float | None] = dict.fromkeys(default)
+    for (key, value), square, known in zip(found.items(), variance, told, strict=True):
+        largest = max(abs(value), abs(default[key]))
+        known = known and np.sqrt(square) <= VAGUE * largest
+        values[key] = value if known else default[key]
         errors[key] = float(np.sqrt(square)) if known else None
+    if lacking := [key for key in ("g_min", "g_max") if errors[key] is None]:
+        raise ConfigError(f"the runs do not tell {name}'s {' and '.join(lacking)}; {PULSES}")
     for key, (value, error) in prepared.known.items():
-        values[key], errors[key] = value, error
+        # without an error it is a bound: the default stands unless it lies beyond
+        values[key] = value if error is not None else min(value, default[key])
+        errors[key] = error
     return values, errors
-
-
-def _told(prepared: Prepared) -> int:
-    return sum(error is not None for _, error in prepared.known.values())
 
 
 def _possible(name: str, values: dict[str, float]) -> dict[str, float]:

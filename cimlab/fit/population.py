@@ -37,6 +37,8 @@ RESTED = 1e-3
 """Movement below which the maximum is found."""
 SLACK = 1e-2
 """Loss of log-likelihood that rounding may cause."""
+FLAT = 1e-4
+"""Curvature below which a direction is told by nothing: a sigma of 100, of numbers near one."""
 POOR = 5.0
 """Median deviations below the median log-likelihood at which a cell may be in the wrong place."""
 BLOCK = 128
@@ -314,7 +316,7 @@ def _climb(
 
 
 def _covariance(problem: Problem, at: Expansion, here: Population, traits: Array) -> Array:
-    """Inverse Hessian of the free numbers; NaN elsewhere."""
+    """Inverse Hessian of the free numbers, large along ridges; NaN elsewhere."""
     where = np.flatnonzero(problem.free).tolist()
     h = 1e-3
 
@@ -330,5 +332,7 @@ def _covariance(problem: Problem, at: Expansion, here: Population, traits: Array
             mixed = value(i, h, j, h) - value(i, h, j, -h) - value(i, -h, j, h)
             hessian[a, b] = hessian[b, a] = -(mixed + value(i, -h, j, -h)) / (4 * h * h)
     full = np.full((here.vector.size, here.vector.size), np.nan)
-    full[np.ix_(where, where)] = np.linalg.pinv(hessian)
+    curvature, directions = np.linalg.eigh(hessian)
+    # along a ridge rounding decides the sign, and nothing is known
+    full[np.ix_(where, where)] = (directions / np.maximum(curvature, FLAT)) @ directions.T
     return full

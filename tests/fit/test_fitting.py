@@ -87,6 +87,31 @@ def test_what_no_run_tells_stays_at_its_default_and_is_said():
     assert found.errors["c2c"] is not None
 
 
+@pytest.mark.parametrize("name", ["brram", "exponential"])
+@pytest.mark.parametrize("seed", [1, 3])
+def test_a_ridge_of_the_likelihood_is_left_for_the_default(name, seed):
+    """One cell, identical pulses: a threshold and its slope can rise together, to 240 V."""
+    lab = Lab(BulkRram(), 1, seed=seed)
+    lab.run(np.append(-2.6, trains(1.9, 1.6, 0.0, 30, 30, cycles=2)))
+    found, default = fit(lab.tables, name), device(name)
+    ridge = {"brram": {"v_reset", "slope_reset", "slope_set"}, "exponential": {"p_max"}}[name]
+    assert ridge <= set(found.unidentified)
+    for parameter in found.unidentified:
+        assert getattr(found.model, parameter) == getattr(default, parameter)
+    for parameter, error in found.errors.items():
+        value = abs(getattr(found.model, parameter))
+        assert error is None or error <= 0.5 * max(value, abs(getattr(default, parameter)))
+
+
+@pytest.mark.slow
+def test_a_window_that_no_run_tells_is_refused():
+    """Pulses so weak that no cell comes near its low end."""
+    lab = Lab(BulkRram(), 6, seed=0)
+    lab.run(trains(1.5, 1.2, 0.0, 30, 15))
+    with pytest.raises(ConfigError, match="tell softbounds's g_min; run `cimlab sweep pulses`"):
+        fit(lab.tables, "softbounds")
+
+
 def test_readings_without_noise_can_be_fitted():
     """Two readings with nothing in between repeat exactly: no spread to begin from."""
     lab = small(6, sigma_read=0.0)
