@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from cimlab import records
 from cimlab.core.array import ArraySpec, Limits, Mask
 from cimlab.core.errors import ConfigError, RecordError
-from cimlab.core.station import Station, load_station
+from cimlab.core.station import Station
 from cimlab.nn import choose, cut_layer
 from cimlab.records import Header, RunReader, RunWriter, WeightMap
 from cimlab.records.health import check
@@ -114,6 +114,7 @@ def _begin(
         if array is not None:
             teaming.check(plan, array.spec, known is not None, mates)
         training = Training(plan, array, images, known, mates)
+        start, _ = training.state()
         if mates.rank > 0:
             teaming.accompany(training, mates)
             return dict(mates.told(None))
@@ -126,7 +127,7 @@ def _begin(
             weights=_weight_map(training),
             baseline=baseline,
         )
-        run = stack.enter_context(RunWriter.create(file, header, training.state()[0]))
+        run = stack.enter_context(RunWriter.create(file, header, start))
         follow(training, array, run, file, mates)
         found = result(training, array, file, images.source) | {"processes": mates.size}
         return dict(mates.told(found))
@@ -139,10 +140,13 @@ def resume_run(file: Path, station: str | None) -> dict[str, Any]:
         file: The run file.
         station: Where the array is now; None for where it was.
     """
-    probe(file)
     with team() as mates:
-        if mates.size > 1:
-            raise ConfigError("a run is resumed by one process: start it without torchrun")
+        return _resume(file, station, mates)
+
+
+def _resume(file: Path, station: str | None, mates: Team) -> dict[str, Any]:
+    """`resume_run` as one of a team; every process reads the file, the first one writes on."""
+    probe(file)
     with records.load(file) as before:
         found = before.checkpoint()
         if before.kind != "train":
@@ -150,28 +154,37 @@ def resume_run(file: Path, station: str | None) -> dict[str, Any]:
         plan = Recipe.model_validate(before.plan)
         where = None
         if plan.mode not in DIGITAL:
-            where = load_station(station) if station else files.recorded_station(before.station)
+            recorded = files.recorded_station(before.station)
+            where = teaming.own_station(station or recorded, mates)
         last, baseline = _last_map(before), before.baseline
+    mates.any(np.array(False))  # all have read it
     if found is None:  # killed while its weights were being placed
-        begun = file.with_name(file.name + ".begun")
-        file.replace(begun)
-        log.warning("nothing was trained yet: beginning again; what there was is in %s", begun)
+        if mates.rank == 0:
+            begun = file.with_name(file.name + ".begun")
+            file.replace(begun)
+            log.warning("nothing was trained yet: beginning again; what there was is in %s", begun)
         usable = partial(files.recorded_usable, before.station)
-        return _begin(plan, where, file, baseline, lambda a: usable(a.spec), LEASE_OUT)
+        return _begin(plan, where, file, baseline, lambda a: usable(a.spec), LEASE_OUT, mates)
     images = LOADERS[plan.data]()
     with ExitStack() as stack:
         array = stack.enter_context(open_array(where, patience=LEASE_OUT)) if where else None
-        if array is not None:
-            _count_on(array, last)
         known = files.recorded_usable(before.station, array.spec) if array else None
-        training = Training(plan, array, images, known)
+        if array is not None:
+            teaming.check(plan, array.spec, known is not None, mates)
+        if array is not None and mates.rank == 0:
+            _count_on(array, last)
+        training = Training(plan, array, images, known, mates)
         moved = training.restore(*found).moved
         if training.updater is not None and last:
             training.updater.target[:] = last["target"].ravel()[training.updater.cells]
+        if mates.rank > 0:
+            teaming.accompany(training, mates)
+            return dict(mates.told(None))
         spec = array.spec if array else _NO_ARRAY
         run = stack.enter_context(RunWriter.resume(file, spec, len(moved)))
-        follow(training, array, run, file)
-        return result(training, array, file, images.source) | {"moved_cells": len(moved)}
+        follow(training, array, run, file, mates)
+        told = {"processes": mates.size, "moved_cells": len(moved)}
+        return dict(mates.told(result(training, array, file, images.source) | told))
 
 
 def _epochs(file: Path) -> dict[str, NDArray[Any]]:

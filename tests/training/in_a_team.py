@@ -16,6 +16,7 @@ from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.training.data import Images
 from cimlab.training.events import EpochDone, StepDone
 from cimlab.training.loop import Training
+from cimlab.training.policies import POLICIES
 from cimlab.training.recipe import Recipe
 from cimlab.training.team import Team, team
 from tests.nn.ideal import IdealArray
@@ -66,12 +67,39 @@ def trained(mates: Team, what: str) -> dict[str, Any]:
     return found
 
 
+def by_policy(mates: Team, policy: str) -> dict[str, Any]:
+    """A few batches by a neighbour's scheme, in two halves with a checkpoint in between."""
+    settings = {**SHORT, "batches": 4, "policy": policy, **POLICIES[policy].settings}
+    faster = {"rate": 100.0} if policy == "madam" else {}
+    recipe = Recipe(**settings | {"threshold": 0.05} | faster)
+    kind = "pcm" if policy == "pcm" else "brram"
+    array = HalArray(SimulatedHal(device(kind), tiles=6, seed=mates.rank))
+    first = Training(recipe, array, digits(300, 101), team=mates)
+    for event in first.events():
+        if isinstance(event, StepDone) and event.step == 5:
+            arrays, info = first.state()
+            break
+    second = Training(recipe, array, digits(300, 101), team=mates)
+    second.restore(arrays, info)
+    losses = [event.loss for event in second.events() if isinstance(event, StepDone)]
+    assert second.updater is not None
+    believed = second.updater.arrays()
+    return {
+        "loss": losses,
+        "weights": second.total.weights,
+        "master": believed["master"].tolist(),
+        "accumulated": believed["accumulated"].tolist(),
+    }
+
+
 TOLD = {"run": "\u00b5", "epochs": [{"loss": 0.1}], "link": None}
+TEAM_POLICIES = [name for name in POLICIES if name != "late"]
 ALL = ("fp32", "qat", "batch-norm", "noise-free", "chips")
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with team() as mates:
         results = {what: trained(mates, what) for what in ALL}
+        results |= {policy: by_policy(mates, policy) for policy in TEAM_POLICIES}
         results["told"] = mates.told(TOLD if mates.rank == 0 else None)
         Path(sys.argv[1], f"{mates.rank}.json").write_text(json.dumps(results))

@@ -14,7 +14,7 @@ import pytest
 
 from cimlab.core.errors import ConfigError
 from cimlab.training.team import ALONE, Team
-from tests.training.in_a_team import TOLD, trained
+from tests.training.in_a_team import TEAM_POLICIES, TOLD, trained
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=110,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
@@ -57,6 +57,17 @@ def test_each_chip_is_its_own_but_w_fp_is_one(two: list[dict[str, Any]]) -> None
     apart = np.abs(own[0] - own[1]).mean()
     assert 0.05e-6 < apart < 0.5e-6  # programming errors
     assert np.abs(own.mean(0) - first["believed"]).mean() < apart / 4  # averaged reads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", TEAM_POLICIES)
+def test_every_policy_keeps_the_chips_together_and_resumes(
+    policy: str, two: list[dict[str, Any]]
+) -> None:
+    first, second = (results[policy] for results in two)
+    assert len(first["loss"]) == 3
+    assert first["weights"] > 0
+    assert first == second
 
 
 @pytest.mark.slow
