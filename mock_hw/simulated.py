@@ -290,8 +290,7 @@ class SimulatedHal:
         device = self._device
         if f"job:{name}" not in self._jobs or not isinstance(device, BulkRram):
             raise CapabilityError(f"this chip has no job {name!r}")
-        asked = (name, dict(settings))
-        if self._prepared is None or self._prepared[0] != asked:
+        if self._prepared is None or self._prepared[0] != (name, settings):
             ramp = Ramp.of(name, settings)
             chip = Chip(
                 g=self.state["g"],
@@ -304,7 +303,7 @@ class SimulatedHal:
                 law=device.law(ticks(ramp.width, TICK) * TICK),
                 key=self._key,
             )
-            self._prepared = (asked, chip, numbers_of(ramp, self._front(ramp)))
+            self._prepared = ((name, dict(settings)), chip, numbers_of(ramp, self._front(ramp)))
         return program(*self._prepared[1:], cells, target)
 
     def _front(self, ramp: Ramp) -> Front:

@@ -8,7 +8,7 @@ from typing import Literal, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cimlab.core.array import Addresses, CimArray, JobResult, Mask
+from cimlab.core.array import Addresses, ArraySpec, CimArray, JobResult, Mask
 from cimlab.core.errors import ConfigError
 from cimlab.protocols.procedure import Steps, finish
 from cimlab.protocols.ramps import RampPlan
@@ -61,18 +61,21 @@ def program_steps(
     goal = np.asarray(target, np.float32).astype(np.float64)
     if goal.shape != where.shape:
         goal = np.broadcast_to(goal, where.shape).copy()
-    if not ascending(where, array.spec.size):
-        raise ConfigError(f"cells must be rising addresses below {array.spec.size}")
+    spec = array.spec
+    if not ascending(where, spec.size):
+        raise ConfigError(f"cells must be rising addresses below {spec.size}")
     if np.count_nonzero(np.isfinite(goal)) != goal.size:  # sooner than .all() for a few cells
         raise ConfigError("targets must be finite currents")
-    plan.check(array.spec)
+    plan.check(spec)
     place: Literal["host", "board"] = "host"
-    if _beside_the_chip(plan, array):
+    if _beside_the_chip(plan, spec):
         place = "board"
         done = _run(array, plan, where, goal)
     else:
         done = yield from plan.run(array, where, goal)
-    return _result(where, goal, done, place)
+    return ProgramResult(
+        where, goal, done.current, done.pulses, done.converged, done.rounds, place
+    )
 
 
 def program(
@@ -82,10 +85,10 @@ def program(
     return finish(program_steps(array, plan, cells, target))
 
 
-def _beside_the_chip(plan: VerifyPlan, array: CimArray) -> TypeGuard[RampPlan]:
+def _beside_the_chip(plan: VerifyPlan, spec: ArraySpec) -> TypeGuard[RampPlan]:
     """Whether the array has the policy as a job of its own, and it is wanted there."""
-    able = f"job:{plan.job}" in array.spec.capabilities
-    return isinstance(plan, RampPlan) and plan.on_board == "auto" and able
+    able = f"job:{plan.job}" in spec.capabilities
+    return able and isinstance(plan, RampPlan) and plan.on_board == "auto"
 
 
 def ascending(cells: Addresses, size: int) -> bool:
@@ -113,13 +116,3 @@ def _run(
         rounds = max(rounds, done.rounds)
     return JobResult(current, pulses, converged, rounds)
 
-
-def _result(
-    cells: Addresses,
-    target: NDArray[np.float64],
-    done: JobResult,
-    place: Literal["host", "board"],
-) -> ProgramResult:
-    return ProgramResult(
-        cells, target, done.current, done.pulses, done.converged, done.rounds, place
-    )

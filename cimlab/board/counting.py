@@ -181,13 +181,12 @@ class CountingHal:
     ) -> JobResult:
         """See JobHal; the ends of the ramps are held to the limits before the first pulse."""
         self._check_cells(cells)
-        asked = (name, dict(settings), self.limits, self._v_read)
-        if asked != self._passed:
+        if (name, settings, self.limits, self._v_read) != self._passed:
             self._check_job(name, settings)
-            self._passed = asked
+            self._passed = (name, dict(settings), self.limits, self._v_read)
         self._power()
         done = cast(JobHal, self._hal).run_job(name, settings, cells, target)
-        self._counts[cells] += done.pulses.astype(np.uint32)
+        self._counts[cells] = self._counts[cells] + done.pulses  # wraps around as it is put back
         return done
 
     def relax(self, seconds: float) -> None:

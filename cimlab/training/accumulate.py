@@ -10,7 +10,7 @@ from cimlab.nn.mapping import rewritten
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def accumulate(  # type: ignore[no-untyped-def]
-    weights, master, accumulated, limit, threshold, keep, hit, change
+    weights, master, accumulated, limit, threshold, keep, order, hit, change
 ):
     """Move what the optimiser changed to the accumulators; find the changes to write now.
 
@@ -21,6 +21,7 @@ def accumulate(  # type: ignore[no-untyped-def]
         limit: Weight range of each weight, (n,).
         threshold: As in `Trigger`.
         keep: Write whole multiples of the threshold only.
+        order: In which the changes are wanted, (n,): each place once.
         hit: Filled with the places of the changes, (n,).
         change: Filled with the changes, (n,).
 
@@ -35,7 +36,7 @@ def accumulate(  # type: ignore[no-untyped-def]
         accumulated[i] = total
         weights[i] = master[i]
         over[i] = abs(total) > threshold * limit[i]
-    for i in range(n):
+    for i in order:
         if over[i]:
             total, least = accumulated[i], threshold * limit[i]
             whole = np.trunc(total / least) * least if keep and threshold > 0 else total
@@ -47,9 +48,9 @@ def accumulate(  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def to_write(  # type: ignore[no-untyped-def]
-    hit, change, master, scale, cells, believed, stuck, low, high, slot, address, before, target
+    hit, change, master, scale, cells, believed, stuck, goal, low, high, slot, address, before, target
 ):
-    """Which cells to write for changes of weights, and to which currents.
+    """Which cells to write for changes of weights, and to which currents; in the order of hit.
 
     Args:
         hit: Places of the weights, (m,).
@@ -59,6 +60,7 @@ def to_write(  # type: ignore[no-untyped-def]
         cells: Addresses, (2, n).
         believed: Of all cells, (2, n) A.
         stuck: Of all cells, (2, n).
+        goal: What was last asked of all cells, (2, n) A; brought up to date.
         low: The device window's low end, A.
         high: Its high end, A.
         slot: Filled with places among all cells, in the order of believed, (2 m,).
@@ -70,7 +72,7 @@ def to_write(  # type: ignore[no-untyped-def]
         How many cells and how many pairs.
     """
     found = pairs = 0
-    n = believed.shape[1]
+    n, goals = believed.shape[1], goal.reshape(-1)
     for i in range(hit.size):
         k = hit[i]
         wanted = (np.float64(master[k]) + change[i]) / scale[k]
@@ -79,14 +81,38 @@ def to_write(  # type: ignore[no-untyped-def]
         )
         if moves_plus:
             slot[found], address[found] = k, cells[0, k]
-            before[found], target[found] = believed[0, k], plus
+            before[found], target[found], goals[k] = believed[0, k], plus, plus
             found += 1
         if moves_minus:
             slot[found], address[found] = n + k, cells[1, k]
-            before[found], target[found] = believed[1, k], minus
+            before[found], target[found], goals[n + k] = believed[1, k], minus, minus
             found += 1
         pairs += moves_plus or moves_minus
     return found, pairs
+
+
+@numba.njit(cache=True, nogil=True)
+def outcome(current, converged, pulses, target, least, believed, stuck):  # type: ignore[no-untyped-def]
+    """What cells (n,) are believed to carry after verified pulses, and which are stuck.
+
+    Args:
+        current: Last readings, A.
+        converged: Where they lay inside the band.
+        pulses: Of each cell.
+        target: What was asked, A.
+        least: What a stuck cell misses its target by, A.
+        believed: Filled: the target, or of a stuck cell the reading, A.
+        stuck: Filled.
+
+    Returns:
+        The pulses of all.
+    """
+    total = 0
+    for i in range(current.size):
+        total += pulses[i]
+        stuck[i] = not converged[i] and abs(current[i] - target[i]) > least
+        believed[i] = current[i] if stuck[i] else target[i]
+    return total
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -126,6 +126,8 @@ class Updater(ABC):
         self.accumulated = np.zeros(flat.numel())
         self.placed = np.zeros(flat.numel(), np.bool_)
         self.writes = np.zeros(self.cells.shape, np.int64)
+        # the two cells of a pair are neighbours: pairs in this order are cells in rising order
+        self._order = self.cells[0].argsort()
         self._hit, self._change = np.empty(flat.numel(), np.int64), np.empty(flat.numel())
 
     @property
@@ -206,17 +208,22 @@ class Updater(ABC):
 
     def _write(self, hit: Addresses, change: Floats, keep: bool) -> Update:
         """Change weights hit (m,); with keep, their accumulators keep what was not written."""
+        order = self.cells[0, hit].argsort()
+        return self._write_rising(hit[order], change[order], keep)
+
+    def _write_rising(self, hit: Addresses, change: Floats, keep: bool) -> Update:
+        """`_write` of weights whose cells' addresses rise."""
         slot, address = np.empty((2, 2 * hit.size), np.int64)
         before, target = np.empty((2, 2 * hit.size))
-        weights, state = (self._master, self._scale), (self.believed, self.stuck)
-        ends, filled = (self._window.low, self._window.high), (slot, address, before, target)
-        cells, pairs = to_write(hit, change, *weights, self.cells, *state, *ends, *filled)
-        slot, target = slot[:cells], target[:cells]
-        written = self._writer.write(address[:cells], before[:cells], target)
-        self.target.reshape(-1)[slot] = target
+        state, scale, window = (self.believed, self.stuck), self._scale, self._window
+        ends, filled = (window.low, window.high), (slot, address, before, target)
+        n, pairs = to_write(
+            hit, change, self._master, scale, self.cells, *state, self.target, *ends, *filled
+        )
+        written = self._writer.write_rising(address[:n], before[:n], target[:n])
         outcome, rest = (written.current, written.stuck), (self.accumulated, self._weights)
-        settle(hit, slot, *outcome, *state, self.writes, self._scale, keep, self._master, *rest)
-        return Update(pairs, cells, written.pulses)
+        settle(hit, slot[:n], *outcome, *state, self.writes, scale, keep, self._master, *rest)
+        return Update(pairs, n, written.pulses)
 
     def _write_within(self, hit: Addresses, change: Floats) -> Update:
         """Change weights hit (m,), no further than to the ends of their range."""
@@ -283,5 +290,5 @@ class MixedPrecision(Updater):
         trigger, hit, change = self._trigger, self._hit, self._change
         keep = trigger.remainder == "keep"
         state = (self._weights, self._master, self.accumulated, self._limit)
-        found = accumulate(*state, trigger.threshold, keep, hit, change)
-        return self._write(hit[:found], change[:found], keep) if found else Update()
+        found = accumulate(*state, trigger.threshold, keep, self._order, hit, change)
+        return self._write_rising(hit[:found], change[:found], keep) if found else Update()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cimlab.core.array import Addresses, CimArray, Floats, Mask
 from cimlab.protocols import Blind, RampPlan, blind, program
 
+from .accumulate import outcome
 from .team import ALONE, Team
 
 STUCK = 0.8e-6
@@ -55,23 +56,28 @@ class Writer:
 
     def write(self, cells: Addresses, believed: Floats, target: Floats) -> Written:
         """Bring cells (n,), in any order, from their believed to their target currents (n,) A."""
+        order = cells.argsort()
+        done = self.write_rising(cells[order], believed[order], target[order])
+        current, stuck = np.empty(cells.size), np.empty(cells.size, np.bool_)
+        current[order], stuck[order] = done.current, done.stuck
+        return Written(current, stuck, done.pulses)
+
+    def write_rising(self, cells: Addresses, believed: Floats, target: Floats) -> Written:
+        """`write` of cells whose addresses rise."""
         if not cells.size:
             return Written(target, np.zeros(0, np.bool_), 0)
-        order = cells.argsort()
-        where, wanted = cells[order], target[order]
-        current, stuck = np.empty(cells.size), np.zeros(cells.size, np.bool_)
+        current, stuck = np.empty(cells.size), np.empty(cells.size, np.bool_)
         if isinstance(self.plan, Blind):
-            done = blind(self.array, self.plan, where, wanted - believed[order])
-            pulses = int(np.abs(done.pulses).sum())
-            current[order] = believed[order] + done.expected
+            applied = blind(self.array, self.plan, cells, target - believed)
+            pulses = int(np.abs(applied.pulses).sum())
+            np.add(believed, applied.expected, out=current)
+            stuck[:] = False
         else:
-            result = program(self.array, self.plan, where, wanted)
-            pulses = int(result.pulses.sum())
-            missed = ~result.converged & (np.abs(result.current - wanted) > self.stuck)
-            stuck[order] = missed
-            current[order] = np.where(missed, result.current, wanted)
+            done = program(self.array, self.plan, cells, target)
+            read = (done.current, done.converged, done.pulses)
+            pulses = outcome(*read, target, self.stuck, current, stuck)
         if self.master == "readback":
-            current[order] = self._currents(where, self.averages)
+            current = self._currents(cells, self.averages)
         return Written(self.team.mean(current), self.team.any(stuck), pulses)
 
     def read(self, cells: Addresses, averages: int | None = None) -> Floats:

@@ -63,7 +63,7 @@ class PhaseChangePairs(Updater):
         self.optimizer.step()
         hit, change = self._hit, self._change
         state = (self._weights, self._master, self.accumulated, self._limit)
-        found = accumulate(*state, self._trigger.threshold, True, hit, change)
+        found = accumulate(*state, self._trigger.threshold, True, self._order, hit, change)
         if not found:
             return Update()
         where, side = hit[:found], (change[:found] < 0).astype(np.int64)
