@@ -6,6 +6,7 @@ arrays (`state.state_layout`), so that it can live in a file and survive its pro
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -339,6 +340,7 @@ class SimulatedHal:
         """Lines are driven only within a verb; nothing is left at a voltage."""
 
 
+@functools.lru_cache(maxsize=256)
 def _apart(part: Part) -> PairSum:
     """A sum that adds nothing up: every wanted pair of every tile is an output of its own."""
     targets = np.where(part.wanted, np.cumsum(part.wanted).reshape(part.wanted.shape) - 1, -1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cimlab.core.array import Addresses, Limits
+from cimlab.core.array import Addresses, Limits, Mask, Window
 from cimlab.core.errors import BoardError, LimitError
 from cimlab.core.pairs import Part
 from cimlab.wire import messages, products, scaling, verbs
@@ -23,6 +23,8 @@ _FLAGS: dict[int, int] = {
     Verb.VMM: products.UNFOLD | products.TRANSPOSED,
     Verb.PAIRS: products.UNFOLD,
 }
+PARTS_MAX = 1024
+"""Windows whose weights are kept at hand."""
 
 
 class Requests:
@@ -44,6 +46,7 @@ class Requests:
         self.size = info.tiles * info.rows * info.cols
         self._all = np.arange(self.size, dtype=np.int64)
         self._weights = products.power_on_weights(info.tiles, info.cols)
+        self._parts: dict[tuple[Window, bytes], Part] = {}  # with these weights
 
     def execute(self, verb: int, flags: int, payload: memoryview) -> list[Buffer]:
         """Do what is asked; the answer.
@@ -66,6 +69,7 @@ class Requests:
             case Verb.WEIGHTS:
                 weights = products.unpack_weights(payload, *self._weights.shape)
                 self._weights = scaling.sixteen_bits(weights)
+                self._parts.clear()
                 return []
             case Verb.COUNTERS:
                 return self._counters(payload)
@@ -122,9 +126,20 @@ class Requests:
         info, parts = self._hal.info, []
         for w, wanted in zip(p.windows, p.wanted, strict=True):
             check_vmm(p.codes.shape, w, p.unfold, False, info)
-            parts.append(Part(w, self._weights[list(w.tiles), slice(*w.cols)], wanted))
+            parts.append(self._part(w, wanted))
         self.fits(products.pairs_length(math.prod(p.answer_shape), p.tiles))
         return products.pack_pairs(*self._hal.convert_pairs(p.codes.copy(), parts, p.unfold))
+
+    def _part(self, window: Window, wanted: Mask) -> Part:
+        """The same object for the same request: hardware may keep what it derives from it."""
+        key = window, wanted.tobytes()
+        found = self._parts.get(key)
+        if found is None:
+            if len(self._parts) >= PARTS_MAX:
+                self._parts.clear()
+            weights = self._weights[list(window.tiles), slice(*window.cols)]
+            found = self._parts[key] = Part(window, weights, wanted)
+        return found
 
     def _counters(self, payload: memoryview) -> list[Buffer]:
         reader = Reader(payload)

@@ -20,8 +20,8 @@ from cimlab.board.listeners import Line, Listener, SocketLine, listen
 from cimlab.board.service import BoardService, Connection
 from cimlab.core.errors import LinkClosed
 
-LOOK = 0.001
-"""How long the board looks for requests before it sleeps, s."""
+LOOK = 0.005
+"""How long the board looks for requests before it sleeps, s: a host that trains asks more often."""
 TICK = 0.05
 """Longest time between two looks at the watchdog, s."""
 CONNECTIONS_MAX = 32
@@ -160,7 +160,7 @@ class _Channel:
 
     def turn(self, now: float) -> None:
         """The line has something for us, or takes something again."""
-        self._send(b"")
+        self._resend()
         if len(self._unsent) >= HIGH_WATER:
             return
         with contextlib.suppress(BlockingIOError):
@@ -176,7 +176,13 @@ class _Channel:
         self._send(self._connection.poll(now))
 
     def _send(self, data: bytes) -> None:
+        self._resend()
+        if data and not self._unsent:  # the usual case, without a copy
+            with contextlib.suppress(BlockingIOError):
+                data = data[self.line.write(memoryview(data)) :]
         self._unsent += data
+
+    def _resend(self) -> None:
         if self._unsent:
             sent = 0
             with contextlib.suppress(BlockingIOError), memoryview(self._unsent) as view:

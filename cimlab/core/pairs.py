@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,9 +24,9 @@ Pairs: TypeAlias = tuple[Numbers, NDArray[np.int64]]
 positions), plain vectors at one position each; and how many conversions clipped, (tiles,)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """What of a window is weighed.
+    """What of a window is weighed; each is one of its kind, and can be told by that.
 
     Attributes:
         window: Whole pairs of columns of its tiles.
@@ -60,9 +61,22 @@ def added(
         units: For each of sums, output units a unit of its pairs, (tiles,) float32.
     """
     found, clipped = pairs
+    size = outputs(shape, sums, unfold)
+    out = np.empty((*size[:2], math.prod(size[2:])), np.float32)
+    add(out, sums, found, units)
+    return PairProduct(out.reshape(size), clipped)
+
+
+def outputs(
+    shape: tuple[int, ...], sums: Sequence[PairSum], unfold: Unfold | None
+) -> tuple[int, ...]:
+    """Shape of a product's values, from that of its inputs."""
     size = () if unfold is None else unfold.output(*shape[2:])
-    outputs = sum(part.constant.size for part in sums)
-    out = np.empty((shape[0], outputs, int(np.prod(size))), np.float32)
+    return shape[0], sum(part.constant.size for part in sums), *size
+
+
+def add(out: Numbers, sums: Sequence[PairSum], found: Numbers, units: Sequence[Numbers]) -> None:
+    """Fill out (images, outputs, positions) with the sums of pairs (images, pairs, positions)."""
     first = start = 0
     for part, unit in zip(sums, units, strict=True):
         total = out[:, first : first + part.constant.size]
@@ -76,7 +90,6 @@ def added(
                 total[:, to] += own * unit[k]
             start += to.size
         first += part.constant.size
-    return PairProduct(out.reshape(shape[0], outputs, *size), clipped)
 
 
 def weighed(

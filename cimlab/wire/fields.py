@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any
 
@@ -28,7 +29,7 @@ class Reader:
     def unpack(self, layout: struct.Struct) -> tuple[Any, ...]:
         """The next fields, as a struct describes them; floats must be finite."""
         values = layout.unpack_from(self._payload, self._skip(layout.size))
-        if not all(np.isfinite(values)):
+        if not all(map(math.isfinite, values)):
             raise LinkProtocol("a number in the payload is not finite")
         return values
 

@@ -16,6 +16,7 @@ from cobs import cobs
 from numpy.typing import NDArray
 
 Buffer = bytes | bytearray | memoryview | NDArray[np.generic]
+Piece = NDArray[np.uint8]
 
 VERSION = 1
 HEADER = struct.Struct("<BBBBII")
@@ -81,10 +82,10 @@ def encode(
     return bytes(cobs.encode(b"".join((header, *parts, CRC.pack(crc)))) + b"\0")
 
 
-def decode(body: bytes) -> Frame | None:
+def decode(body: Buffer) -> Frame | None:
     """A frame from the bytes between two delimiters; None if it is broken."""
     try:
-        plain = cobs.decode(body)
+        plain = cobs.decode(cast("bytes", body))
     except cobs.DecodeError:
         return None
     if len(plain) < OVERHEAD:
@@ -114,31 +115,38 @@ class FrameDecoder:
 
     def reset(self) -> None:
         """Forget a frame that has begun: the stream is a new one."""
-        self._chunks: list[bytes] = []
+        self._chunks: list[Piece] = []
         self._held = 0
         self._skipping = False
 
     def feed(self, data: bytes) -> Iterator[Frame | None]:
         """Frames that end in these bytes; None stands for a broken one."""
-        *ends, rest = data.split(b"\0")
-        for end in ends:
-            self._hold(end)
-            body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            skipped = self._skipping
+        start = 0
+        while (end := data.find(0, start)) >= 0:
+            self._hold(data, start, end)
+            start = end + 1
+            chunks, skipped = self._chunks, self._skipping
             self.reset()
-            if not body and not skipped:
+            if not chunks and not skipped:
                 continue
-            frame = None if skipped else decode(body)
+            frame = None if skipped else decode(_whole(chunks))
             if frame and len(frame.payload) + OVERHEAD > self.max_frame:
                 frame = None
             self.broken += frame is None
             yield frame
-        self._hold(rest)
+        self._hold(data, start, len(data))
 
-    def _hold(self, piece: bytes) -> None:
-        self._held += len(piece)
+    def _hold(self, data: bytes, start: int, end: int) -> None:
+        if start == end:
+            return
+        self._held += end - start
         if self._held > self.max_frame + self.max_frame // 254 + 1:
             self._chunks.clear()  # never hold more than one frame, whatever is sent
             self._skipping = True
-        elif piece:
-            self._chunks.append(piece)
+        else:
+            # a view: a frame that arrives in one piece is not copied before it is decoded
+            self._chunks.append(np.frombuffer(data, np.uint8, end - start, start))
+
+
+def _whole(pieces: list[Piece]) -> Buffer:
+    return pieces[0] if len(pieces) == 1 else b"".join(cast("list[bytes]", pieces))

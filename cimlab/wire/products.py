@@ -6,9 +6,11 @@ Unpacking checks form (LinkProtocol); whether the array has it and stands it is 
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,9 +122,7 @@ class Pairs:
     def pack(self) -> list[Buffer]:
         """The payload."""
         shape = self.codes.shape
-        head: list[Buffer] = [pack(_U8, len(self.windows))]
-        for window, wanted in zip(self.windows, self.wanted, strict=True):
-            head += [*_window(window), bitmap(wanted)]
+        head: list[Buffer] = [_pairs_head(self.windows, tuple(w.tobytes() for w in self.wanted))]
         if self.unfold is None:
             head += [pack(_U32, shape[0]), pack(_U16, shape[1])]
         else:
@@ -152,6 +152,15 @@ class Pairs:
         codes = reader.array(np.uint8, math.prod(shape)).reshape(shape)
         reader.end()
         return cls(tuple(windows), tuple(wanted), codes, unfold)
+
+
+@functools.lru_cache(maxsize=256)
+def _pairs_head(windows: tuple[Window, ...], wanted: tuple[bytes, ...]) -> bytes:
+    """Windows and what is wanted of them: a network asks for the same again and again."""
+    head: list[Buffer] = [pack(_U8, len(windows))]
+    for window, marks in zip(windows, wanted, strict=True):
+        head += [*_window(window), bitmap(np.frombuffer(marks, np.bool_))]
+    return b"".join(cast("list[bytes]", head))
 
 
 def pack_pairs(numbers: NDArray[np.int16], clipped: NDArray[np.int64]) -> list[Buffer]:

@@ -181,6 +181,13 @@ def pair_product(
     if cut is not unfold:  # vectors instead of images with positions
         by_image = found.reshape(len(x), len(found) // max(len(x), 1), found.shape[1])
         found = by_image.transpose(0, 2, 1)
-    lsb = np.asarray(settings.i_vmm) / ((1 << spec.adc_bits) - 1)
-    units = [sixteen_bits((p.scales * lsb[list(p.window.tiles)]).astype(np.float32)) for p in sums]
+    units = pair_units(sums, settings, spec.adc_bits)
     return pairs.added(x.shape, sums, unfold, (found, clipped), units)
+
+
+def pair_units(
+    sums: Sequence[PairSum], settings: Converters, bits: int
+) -> list[NDArray[np.float32]]:
+    """For each of sums, output units a unit of its pairs in ADC codes, (tiles,)."""
+    lsb = np.asarray(settings.i_vmm) / ((1 << bits) - 1)
+    return [sixteen_bits((p.scales * lsb[list(p.window.tiles)]).astype(np.float32)) for p in sums]

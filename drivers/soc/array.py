@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -24,9 +23,9 @@ from cimlab.core.array import (
     Window,
 )
 from cimlab.core.clock import Clock, RestingClock
-from cimlab.core.errors import ConfigError
 from cimlab.core.pairs import Part
 from cimlab.core.stream import Stream
+from cimlab.drivers.soc.layers import HEAD, Layers, spans
 from cimlab.drivers.soc.link import BoardLink, Request
 from cimlab.wire import products, scaling, verbs
 from cimlab.wire.fields import selection
@@ -34,10 +33,8 @@ from cimlab.wire.frames import Verb
 from cimlab.wire.host_session import LinkStatistics
 from cimlab.wire.messages import Configure
 
-# the most bytes a cell takes in a request or an answer, and an allowance for the fixed fields
-_PULSE_BYTES, _JOB_BYTES, _COUNTER_BYTES, _HEAD = 8, 13, 4, 600
-PIPELINED = 1 << 17
-"""Bytes of a VMM's answer beyond which it is cut: a millisecond's work at either end."""
+# the most bytes a cell takes in a request or an answer
+_PULSE_BYTES, _JOB_BYTES, _COUNTER_BYTES = 8, 13, 4
 
 
 class SocArray(ArrayBase):
@@ -83,7 +80,7 @@ class SocArray(ArrayBase):
             identity=info.identity,
             capabilities=info.capabilities,
         )
-        self._weights = products.power_on_weights(info.tiles, info.cols)
+        self._layers = Layers(self._link, self._spec)
         if "rest" in info.capabilities:
             self._clock = RestingClock(self._rest)
 
@@ -154,6 +151,10 @@ class SocArray(ArrayBase):
     ) -> PairProduct:
         """Multiply and subtract on the board, add up the tiles here."""
         settings, spec = self._converters, self._spec
+        if spec.capabilities >= ({"pairs"} if unfold is None else {"pairs", "unfold"}):
+            product = self._layers.multiply(x, volts, sums, unfold, settings)
+            if product is not None:
+                return product
         return scaling.pair_product(x, volts, sums, unfold, settings, spec, self._convert_pairs)
 
     def vmm_transposed(self, v: Floats, window: Window | None = None) -> Product:
@@ -216,7 +217,7 @@ class SocArray(ArrayBase):
     ) -> Iterator[tuple[Addresses | None, slice]]:
         """Pieces of a selection that fit a frame each: the cells, and where they stand in it."""
         n = verbs.count(cells, self._spec.size)
-        most = max(1, (self._link.payload_max - _HEAD) // cell_bytes)
+        most = max(1, (self._link.payload_max - HEAD) // cell_bytes)
         if n <= most:
             yield cells, slice(0, n)
             return
@@ -276,7 +277,7 @@ class SocArray(ArrayBase):
         batch = codes.shape[axis]
         tiles, vectors, outputs = whole.answer_shape
         out = np.empty((tiles, vectors, outputs), np.uint8)
-        parts = list(self._batches(batch, codes.size, out.size))
+        parts = spans(self._link, self._spec, batch, codes.size, out.size)
 
         def requests() -> Iterator[Request]:
             for part in parts:
@@ -294,56 +295,6 @@ class SocArray(ArrayBase):
         self, codes: NDArray[np.uint8], parts: Sequence[Part], unfold: Unfold | None
     ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """See `board.hal.PairHal`; boards that cannot subtract send every column."""
-        if "pairs" not in self._spec.capabilities:
-            bits = self._spec.adc_bits
-            return scaling.pairs_by_columns(codes, parts, unfold, bits, self._convert)
-        if not self._weigh(parts):  # one after the other
-            found = [self._convert_pairs(codes, [part], unfold) for part in parts]
-            return np.concatenate([f[0] for f in found], 1), np.concatenate([f[1] for f in found])
-        windows, wanted = tuple(p.window for p in parts), tuple(p.wanted for p in parts)
-        whole = products.Pairs(windows, wanted, codes, unfold)
-        shape, tiles = whole.answer_shape, whole.tiles
-        out, clipped = np.empty(shape, np.int16), np.zeros(tiles, np.int64)
-        spans = list(self._batches(len(codes), codes.size, products.pairs_length(out.size, tiles)))
-
-        def requests() -> Iterator[Request]:
-            for span in spans:
-                pairs = products.Pairs(windows, wanted, codes[span], unfold)
-                yield Request(Verb.PAIRS, pairs.pack(), pairs.flags)
-
-        for span, answer in zip(spans, self._link.exchange(requests()), strict=True):
-            size = (span.stop - span.start, *shape[1:])
-            out[span], clips = products.unpack_pairs(answer, size, tiles)
-            clipped += clips
-        return out, clipped
-
-    def _weigh(self, parts: Sequence[Part]) -> bool:
-        """Tell the board the columns' weights, if it has others; no if a column has two."""
-        new = self._weights.copy()
-        places = [(list(p.window.tiles), slice(*p.window.cols)) for p in parts]
-        for place, part in zip(places, parts, strict=True):
-            new[place] = part.weights
-        if len(parts) > 1 and any(
-            not np.array_equal(new[place], part.weights)
-            for place, part in zip(places, parts, strict=True)
-        ):
-            return False
-        if not np.array_equal(new, self._weights):
-            self._link.ask(Request(Verb.WEIGHTS, products.pack_weights(new)))
-            self._weights = new
-        return True
-
-    def _batches(self, batch: int, bytes_out: int, bytes_in: int) -> Iterator[slice]:
-        """Cut a batch so that each part's request and answer fit a frame, and overlap in time."""
-        largest = max(bytes_out, bytes_in, 1)
-        room = self._link.payload_max - _HEAD - 2 * self._spec.tiles
-        most = room * batch // largest
-        if batch and most < 1:
-            raise ConfigError(
-                f"one vector needs {math.ceil(largest / batch)} bytes, the board's frames carry "
-                f"{self._link.payload_max}"
-            )
-        # smaller parts than need be: the board works on one while the last is under way
-        most = max(min(most, PIPELINED * batch // largest), 1)
-        for start in range(0, batch, most):
-            yield slice(start, min(start + most, batch))
+        if "pairs" in self._spec.capabilities:
+            return self._layers.convert(codes, parts, unfold)
+        return scaling.pairs_by_columns(codes, parts, unfold, self._spec.adc_bits, self._convert)

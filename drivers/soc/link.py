@@ -96,6 +96,7 @@ class BoardLink:
             while upcoming is not None and session.room:
                 now = self._clock.now()
                 sent.append(session.send(upcoming.verb, upcoming.payload, upcoming.flags, now))
+                self._flush()  # the board begins while the next one is made
                 upcoming = next(waiting, None) if failure is None else None
             try:
                 answer = session.take(sent[0]) if sent else None
@@ -141,11 +142,10 @@ class BoardLink:
     def _turn(self) -> None:
         """Write what is to be written, wait for bytes, take them in."""
         session = self._session
-        if self._stream is None:
-            raise LinkClosed("this link was closed; connect to the board again")
+        if not self._flush():
+            return
+        assert self._stream is not None  # noqa: S101 - just written to
         try:
-            if data := session.output():
-                self._stream.write(data)
             data = self._stream.read(session.wait(self._clock.now()))
         except LinkError as error:
             self._reopen(error)
@@ -154,6 +154,18 @@ class BoardLink:
         if data:
             session.receive(data, now)
         session.poll(now)
+
+    def _flush(self) -> bool:
+        """Write what is to be written; no if the stream broke, and another one was opened."""
+        if self._stream is None:
+            raise LinkClosed("this link was closed; connect to the board again")
+        try:
+            if data := self._session.output():
+                self._stream.write(data)
+        except LinkError as error:
+            self._reopen(error)
+            return False
+        return True
 
     def _reopen(self, error: LinkError) -> None:
         """Open the stream again, until the session's patience ends."""
