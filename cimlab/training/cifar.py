@@ -23,6 +23,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,10 +118,25 @@ def _read(path: Path) -> Images:
         if path.name == ARCHIVE:
             return _canonical(path)
         if path.is_dir():
-            return _pictures(_of_folder(path), f"images of {path.name}")
-        return _of_copy(path)
+            return _shuffled(_pictures(_of_folder(path), f"images of {path.name}"))
+        return _shuffled(_of_copy(path))
     except _UNREADABLE as error:
         raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def _shuffled(images: Images) -> Images:
+    """In an order that means nothing, always the same: folders are sorted by class.
+
+    So the first images, for calibration or a short test, are a sample of all classes, as those
+    of the canonical archive are.
+    """
+    rng = np.random.default_rng(0)
+    parts = (("train_images", "train_labels"), ("test_images", "test_labels"))
+    orders = [rng.permutation(len(getattr(images, labels))) for _, labels in parts]
+    return replace(
+        images,
+        **{n: getattr(images, n)[o] for names, o in zip(parts, orders, strict=True) for n in names},
+    )
 
 
 def _canonical(path: Path) -> Images:
