@@ -49,7 +49,7 @@ def workers(count: int, dask: bool) -> Iterator[Workers]:
         return
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield Workers(cluster=cluster.scheduler_address)
 
 
