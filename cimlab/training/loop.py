@@ -251,8 +251,7 @@ class Training:
         loss = F.cross_entropy(self.model(images), labels)
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
-        self._team.average(self.model.parameters())
-        mean_loss = float(self._team.mean(np.array(loss.item())))
+        mean_loss = self._team.average(self.model.parameters(), loss.item())
         if self.updater is None:
             self._optimizer.step()
         else:
