@@ -42,15 +42,16 @@ class Life:
         self._spec, self._file = spec, file
         self._known: HealthMap | None = None
         self.usable: Mask | None = None
-        before = np.zeros(spec.shape, np.uint32)
+        before: NDArray[np.uint32] | None = None
         if file is not None:
             self._known = _load(file, spec)
             self.usable = self._known.usable
-            if self._known.pulses is not None:
-                before = self._known.pulses
+            before = self._known.pulses
         self.ledger = Ledger(spec, before if counted is None else counted)
-        # a board may have forgotten its counts, or been used without the file
-        self._more = np.maximum(before.astype(np.int64) - self.ledger.pulses, 0)
+        self._more: NDArray[np.int64] | int = 0
+        if before is not None:
+            # a board may have forgotten its counts, or been used without the file
+            self._more = np.maximum(before.astype(np.int64) - self.ledger.pulses, 0)
         self._due = time.monotonic() + KEEP
 
     def __call__(self, event: Event) -> None:
@@ -59,9 +60,9 @@ class Life:
         if self._file is not None and time.monotonic() > self._due:
             self.keep()
 
-    def spent(self) -> NDArray[np.int64]:
+    def spent(self) -> NDArray[np.integer]:
         """Pulses of each cell's life so far, (tiles, rows, cols)."""
-        spent: NDArray[np.int64] = self._more + self.ledger.pulses
+        spent: NDArray[np.integer] = self._more + self.ledger.pulses
         return spent
 
     def wear(self, pulses_max: int | None) -> Wear | None:

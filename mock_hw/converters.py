@@ -16,7 +16,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from cimlab.mock_hw.philox import BLOCK, U32, box_muller, philox
+from cimlab.mock_hw.philox import BLOCK, U32, first_normals
 
 
 @numba.njit(cache=True, nogil=True)
@@ -29,9 +29,8 @@ def read_cells(  # type: ignore[no-untyped-def]
     counts each cell's conversions and keys its noise; it is advanced here.
     """
     rows, cols = shape
-    words = np.empty((2, BLOCK), U32)
-    z = np.empty((2, BLOCK), np.float32)
-    bits = z.view(np.int32)
+    words, z = np.empty((2, BLOCK), U32), np.empty((2, BLOCK), np.float32)
+    owners, events = np.empty(BLOCK, U32), np.empty(BLOCK, U32)
     for start in range(0, cells.size, BLOCK):
         m = min(BLOCK, cells.size - start)
         sums[start : start + m] = 0
@@ -39,11 +38,9 @@ def read_cells(  # type: ignore[no-untyped-def]
         for _ in range(averages):
             for i in range(m):
                 cell = cells[start + i]
-                a, b, _c, _d = philox(U32(0), reads[cell], U32(cell), U32(stream), key[0], key[1])
-                words[0, i] = a
-                words[1, i] = b
+                owners[i], events[i] = cell, reads[cell]
                 reads[cell] += U32(1)
-            box_muller(m, words[0, :m], words[1, :m], bits[0, :m], z[0, :m], z[1, :m])
+            first_normals(m, owners, events, stream, key[0], key[1], words, z)
             for i in range(m):
                 cell = cells[start + i]
                 tile = cell // (rows * cols)

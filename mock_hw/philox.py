@@ -116,6 +116,18 @@ BLOCK = 256
 
 
 @numba.njit(cache=True, nogil=True)
+def first_normals(n, cells, events, stream, key0, key1, words, z):  # type: ignore[no-untyped-def]
+    """z[0, :n] = the first normal of each cell's next event; words and z are (2, n).
+
+    cells and events are uint32.
+    """
+    u, w, first, second = words[0], words[1], z[0], z[1]
+    for i in range(n):
+        u[i], w[i], _c, _d = philox(U32(0), events[i], cells[i], U32(stream), key0, key1)
+    box_muller(n, u, w, first.view(np.int32), first, second)
+
+
+@numba.njit(cache=True, nogil=True)
 def cell_words(cells, events, word, stream, key, out):  # type: ignore[no-untyped-def]
     """Words of one event a cell: out (4, n) uint32 from cells (n,) and events (n,)."""
     k0, k1 = key[0], key[1]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cimlab.core.array import JobResult
 from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.devices.kernels import brram_block
-from cimlab.mock_hw.philox import BLOCK, U32, box_muller, philox
+from cimlab.mock_hw.philox import BLOCK, U32, first_normals
 
 _NUMBERS = ("set_start", "set_stop", "reset_start", "reset_stop", "v_step", "tol")
 TRIAL = dict.fromkeys((*_NUMBERS, "set_lead", "reset_lead", "width", "v_read"), 1e-6)
@@ -136,13 +136,6 @@ def numbers_of(ramp: Ramp, front: Front) -> Numbers:
 
 
 @_lanes
-def _draw(n, cells, events, stream, key0, key1, u, w):  # type: ignore[no-untyped-def]
-    """Words of each cell's next event."""
-    for i in range(n):
-        u[i], w[i], _c, _d = philox(U32(0), events[i], cells[i], U32(stream), key0, key1)
-
-
-@_lanes
 def _amplitudes(n, v, codes_per_volt, volts_per_code, pulsed, vp, before, g):  # type: ignore[no-untyped-def]
     """What the pulse converters make of v (V); one pulse more."""
     for i in range(n):
@@ -172,7 +165,23 @@ def _convert(n, g, z, gain, offset, scale, sigma, top, sums, clipped):  # type: 
 
 @_lanes
 def _judge(  # type: ignore[no-untyped-def]
-    n, sums, clipped, goal, lsb, tol, fresh, above, ends, most, v, used, current, error, hit, turned, stay
+    n,
+    sums,
+    clipped,
+    goal,
+    lsb,
+    tol,
+    fresh,
+    above,
+    ends,
+    most,
+    v,
+    used,
+    current,
+    error,
+    hit,
+    turned,
+    stay,
 ):
     """Which cells are where they should be, and which ramps go on; leads are added later."""
     set_start, set_stop, reset_start, reset_stop, v_step = ends
@@ -240,17 +249,16 @@ def ramp_cells(  # type: ignore[no-untyped-def]
     ends, leads = (s[0], s[1], s[2], s[3], s[4]), s[6] != 0.0 or s[7] != 0.0
     # no larger than needed, because there are jobs of ten cells
     room = min(BLOCK, -(-cells.size // WIDTH) * WIDTH)
-    uints, ints = np.zeros((5, room), U32), np.zeros((4, room), np.int32)
+    uints, ints = np.zeros((3, room), U32), np.zeros((4, room), np.int32)
     singles, doubles = np.zeros((8, room), np.float32), np.zeros((4, room), np.float64)
     marks, traits = np.zeros((5, room), np.bool_), np.zeros((4, room), np.float32)
-    z = np.zeros((2, room), np.float32)
-    cell, pulsed, reads, u, w = uints[0], uints[1], uints[2], uints[3], uints[4]
+    words, z = np.zeros((2, room), U32), np.zeros((2, room), np.float32)
+    cell, pulsed, reads, bits = uints[0], uints[1], uints[2], singles[6].view(np.int32)
     where, used, sums, clipped = ints[0], ints[1], ints[2], ints[3]
     g, before, vp, gain = singles[0], singles[1], singles[2], singles[3]
     offset, x, power = singles[4], singles[5], singles[6]
     v, goal, current, error = doubles[0], doubles[1], doubles[2], doubles[3]
     alive, live, hit, turned, stay = marks[0], marks[1], marks[2], marks[3], marks[4]
-    first, second, zbits, bits = z[0], z[1], z[0].view(np.int32), power.view(np.int32)
     gains, offsets, key0, key1 = gain_of.ravel(), offset_of.ravel(), key[0], key[1]
     rounds = 0
     for start in range(0, cells.size, BLOCK):
@@ -272,10 +280,9 @@ def ramp_cells(  # type: ignore[no-untyped-def]
             if not fresh:
                 given += 1
                 if powered:
-                    _draw(lanes, cell, pulsed, pulse_stream, key0, key1, u, w)
-                    box_muller(lanes, u, w, zbits, first, second)
+                    first_normals(lanes, cell, pulsed, pulse_stream, key0, key1, words, z)
                     _amplitudes(lanes, v, codes_per_volt, volts_per_code, pulsed, vp, before, g)
-                    brram_block(lanes, g, vp, traits, first, law, x, bits, power)
+                    brram_block(lanes, g, vp, traits, z[0], law, x, bits, power)
                     _settled(lanes, alive, before, g)
             if number < 0:
                 # the first SET follows without a read, in the round that is number 0
@@ -285,9 +292,8 @@ def ramp_cells(  # type: ignore[no-untyped-def]
             sums[:lanes] = 0
             clipped[:lanes] = 0
             for _ in range(averages):
-                _draw(lanes, cell, reads, read_stream, key0, key1, u, w)
-                box_muller(lanes, u, w, zbits, first, second)
-                _convert(lanes, g, first, gain, offset, scale, sigma, top, sums, clipped)
+                first_normals(lanes, cell, reads, read_stream, key0, key1, words, z)
+                _convert(lanes, g, z[0], gain, offset, scale, sigma, top, sums, clipped)
                 reads[:lanes] += U32(1)
             _judge(
                 lanes, sums, clipped, goal, lsb, s[5], fresh, above, ends, most,

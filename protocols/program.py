@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,8 +58,7 @@ def program_steps(
         LimitError: The plan's amplitudes, width or read voltage go beyond the array's limits.
     """
     where = np.asarray(cells, np.int64)
-    # single precision, as on the link: the loop sees the same numbers on both sides of it
-    goal = np.asarray(target, np.float32).astype(np.float64)
+    goal = np.asarray(target, np.float64)
     if goal.shape != where.shape:
         goal = np.broadcast_to(goal, where.shape).copy()
     spec = array.spec
@@ -66,16 +66,14 @@ def program_steps(
         raise ConfigError(f"cells must be rising addresses below {spec.size}")
     if np.count_nonzero(np.isfinite(goal)) != goal.size:  # sooner than .all() for a few cells
         raise ConfigError("targets must be finite currents")
-    plan.check(spec)
+    settings = _settings_of(plan, spec)
     place: Literal["host", "board"] = "host"
-    if _beside_the_chip(plan, spec):
+    if settings is not None:
         place = "board"
-        done = _run(array, plan, where, goal)
+        done = _run(array, plan.job, settings, where, goal)
     else:
-        done = yield from plan.run(array, where, goal)
-    return ProgramResult(
-        where, goal, done.current, done.pulses, done.converged, done.rounds, place
-    )
+        done = yield from plan.run(array, where, _single(goal))
+    return ProgramResult(where, goal, done.current, done.pulses, done.converged, done.rounds, place)
 
 
 def program(
@@ -85,10 +83,22 @@ def program(
     return finish(program_steps(array, plan, cells, target))
 
 
-def _beside_the_chip(plan: VerifyPlan, spec: ArraySpec) -> TypeGuard[RampPlan]:
-    """Whether the array has the policy as a job of its own, and it is wanted there."""
-    able = f"job:{plan.job}" in spec.capabilities
-    return able and isinstance(plan, RampPlan) and plan.on_board == "auto"
+_last: tuple[VerifyPlan, ArraySpec, Mapping[str, float] | None] | None = None
+"""The last plan that was found to be within an array's limits, and its settings for a job there.
+
+Training programs a few cells with the same one again and again; neither of the two ever changes.
+"""
+
+
+def _settings_of(plan: VerifyPlan, spec: ArraySpec) -> Mapping[str, float] | None:
+    """Settings of the array's own job where it is to do the work, else None; checks the plan."""
+    global _last
+    if _last is None or _last[0] is not plan or _last[1] is not spec:
+        plan.check(spec)
+        able = isinstance(plan, RampPlan) and plan.on_board == "auto"
+        beside = able and f"job:{plan.job}" in spec.capabilities
+        _last = plan, spec, plan.settings() if beside else None
+    return _last[2]
 
 
 def ascending(cells: Addresses, size: int) -> bool:
@@ -98,21 +108,29 @@ def ascending(cells: Addresses, size: int) -> bool:
     if not cells.size:
         return True
     rising = np.count_nonzero(cells[1:] > cells[:-1]) == cells.size - 1
-    return bool(rising and cells[0] >= 0 and cells[-1] < size)
+    return rising and cells.item(0) >= 0 and cells.item(-1) < size
 
 
 def _run(
-    array: CimArray, plan: RampPlan, cells: Addresses, target: NDArray[np.float64]
+    array: CimArray,
+    job: str,
+    settings: Mapping[str, float],
+    cells: Addresses,
+    target: NDArray[np.float64],
 ) -> JobResult:
     """The array's own job, for so many cells at a time: what it needs beside them stays small."""
     if cells.size <= JOB_CELLS:
-        return array.run_job(plan.job, plan.settings(), cells, target)
+        return array.run_job(job, settings, cells, _single(target))
     current, pulses = np.empty(cells.size), np.empty(cells.size, np.int64)
     converged, rounds = np.empty(cells.size, np.bool_), 0
     for start in range(0, cells.size, JOB_CELLS):
         part = slice(start, start + JOB_CELLS)
-        done = array.run_job(plan.job, plan.settings(), cells[part], target[part])
+        done = array.run_job(job, settings, cells[part], _single(target[part]))
         current[part], pulses[part], converged[part] = done.current, done.pulses, done.converged
         rounds = max(rounds, done.rounds)
     return JobResult(current, pulses, converged, rounds)
 
+
+def _single(target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In single precision, as on the link: the loop sees the same numbers on both sides of it."""
+    return target.astype(np.float32).astype(np.float64)

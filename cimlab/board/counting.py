@@ -186,7 +186,7 @@ class CountingHal:
             self._passed = (name, dict(settings), self.limits, self._v_read)
         self._power()
         done = cast(JobHal, self._hal).run_job(name, settings, cells, target)
-        self._counts[cells] = self._counts[cells] + done.pulses  # wraps around as it is put back
+        self._counts[cells] += done.pulses.astype(np.uint32)
         return done
 
     def relax(self, seconds: float) -> None:
@@ -273,7 +273,7 @@ class CountingHal:
             )
 
     def _check_cells(self, cells: Addresses) -> None:
-        if cells.size and not (cells[0] >= 0 and cells[-1] < self._size):
+        if cells.size and not (cells.item(0) >= 0 and cells.item(-1) < self._size):
             raise BoardError(Status.ADDRESS, f"this array has cells 0 .. {self._size - 1}")
 
 

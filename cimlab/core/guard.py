@@ -291,7 +291,7 @@ class Guarded(ArrayBase):
             raise LimitError("cells must be a one-dimensional array of integer addresses")
         # counted, because that is sooner done than .all() for a few cells
         rising = np.count_nonzero(cells[1:] > cells[:-1]) == cells.size - 1
-        if not (rising and cells[0] >= 0 and cells[-1] < self._spec.size):
+        if not (rising and cells.item(0) >= 0 and cells.item(-1) < self._spec.size):
             raise LimitError(
                 f"cell addresses must rise strictly within 0..{self._spec.size - 1} "
                 f"(got {cells.min()}..{cells.max()})"

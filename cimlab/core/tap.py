@@ -263,8 +263,9 @@ class Ledger:
             case Trained(v=v, trace=trace):
                 self._count_trace(trace, v != 0)
             case JobRun(cells=cells, result=result):
-                for counts in (self.pulses.reshape(-1), self.reads.reshape(-1)):
-                    counts[cells] = counts[cells] + result.pulses  # wraps around as it is put back
+                pulses = result.pulses.astype(np.uint32)
+                self.pulses.reshape(-1)[cells] += pulses
+                self.reads.reshape(-1)[cells] += pulses
 
     def _count_read(self, reading: Reading) -> None:
         where = slice(None) if reading.cells is None else reading.cells

@@ -12,6 +12,7 @@ import numpy as np
 
 FEW = 2048
 """Images times channels times outputs up to which these loops are faster than the library's."""
+# numbers are copied one by one: copying slices would compile the text of its error, 8 s of it
 _sums = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
 
 
@@ -116,7 +117,8 @@ def conv_gradients(grad, x, weight, gain, part, padding, to_x, to_weight, to_bia
         for c in range(channels):
             for y in range(height):
                 first = (y + ph) * line + pw
-                padded[c, first : first + width] = x[b, c, y]
+                for i in range(width):
+                    padded[c, first + i] = x[b, c, y, i]
             for ky in range(kh):
                 for kx in range(kw):
                     shift = ky * line + kx
@@ -133,7 +135,8 @@ def conv_gradients(grad, x, weight, gain, part, padding, to_x, to_weight, to_bia
                         _mix(spread, factors, lanes)
                 for y in range(height):
                     first = (y + ph) * line + pw
-                    to_x[b, c, y] = back[c, first : first + width]
+                    for i in range(width):
+                        to_x[b, c, y, i] = back[c, first + i]
     split(product, weight, gain, part, to_weight, to_gain)
 
 

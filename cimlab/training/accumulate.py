@@ -48,7 +48,20 @@ def accumulate(  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def to_write(  # type: ignore[no-untyped-def]
-    hit, change, master, scale, cells, believed, stuck, goal, low, high, slot, address, before, target
+    hit,
+    change,
+    master,
+    scale,
+    cells,
+    believed,
+    stuck,
+    goal,
+    low,
+    high,
+    slot,
+    address,
+    before,
+    target,
 ):
     """Which cells to write for changes of weights, and to which currents; in the order of hit.
 

@@ -62,5 +62,6 @@ def brram_block(n, g, v, traits, z, law, x, bits, power):  # type: ignore[no-unt
 def brram_pulse(g, v, traits, z, law, bits, power, out):  # type: ignore[no-untyped-def]
     """Conductances out (n,) after one pulse a cell; power is scratch (n,), bits its int32 view."""
     x = np.empty(g.size, np.float32)
-    out[:] = g
+    for i in range(g.size):
+        out[i] = g[i]
     brram_block(g.size, out, v, traits, z, law, x, bits, power)

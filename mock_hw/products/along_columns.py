@@ -43,7 +43,8 @@ def _columns_out(p, t, b, codes, units, weights, targets, constant, out, marks):
         place = b * p.outputs + p.first
         sums, weight, unit = out[0, 0, place : place + constant.size], weights[t], units[t]
         if t == 0:
-            sums[:] = constant
+            for k in range(sums.size):
+                sums[k] = constant[k]
         for j in range(p.cols // 2):
             k = targets[t, j]
             if k >= 0:
@@ -153,9 +154,9 @@ def columns(  # type: ignore[no-untyped-def]
             if wrong and p.strict:
                 return wrong
             if padded.size:  # whole strips, so that nothing beyond the chip is read
-                padded[:, : p.cols] = g[
-                    places[t], p.row0 : p.row0 + p.group, p.col0 : p.col0 + p.cols
-                ]
+                for r in range(p.group):
+                    for c in range(p.cols):
+                        padded[r, c] = g[places[t], p.row0 + r, p.col0 + c]
                 cells, first, next_row = padded.ravel(), 0, line
             else:
                 first = (places[t] * g.shape[1] + p.row0) * g.shape[2] + p.col0

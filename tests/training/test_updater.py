@@ -38,6 +38,8 @@ class ExactWriter:
         current = self.array.current[cells] if self.readback else target
         return Written(current, np.isin(cells, self.stuck), 3 * cells.size)
 
+    write_rising = write
+
     def read(self, cells: Addresses, averages: int | None = None) -> Floats:
         return self.array.current[cells]
 
