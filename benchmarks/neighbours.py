@@ -4,6 +4,7 @@
 
 Rows are named in `ROWS`; docs/neighbours.md says what each does. All but "pcm" train on the
 emulated bulk RRAM, whose seed is that of the run. Writes of a cell include its first placement.
+Stopped, the same command goes on: finished trainings are kept in --study.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lenet_seeds import seeds_of
 
 from cimlab.cli import training
+from cimlab.cli.studying import studied
+from cimlab.training.recipe import Recipe
 
 BATCH = 64
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -51,13 +54,20 @@ def station(name: str, seed: int) -> str:
     return f"model:?seed={seed}" + ("&device=pcm" if name == "pcm" else "")
 
 
-def run(name: str, seed: int, epochs: int, images: int, folder: Path) -> dict[str, Any]:
-    """One training; its figures."""
+def case(name: str, seed: int, epochs: int, images: int) -> dict[str, Any]:
+    """One training, as data that says all of it."""
     base, changes = ROWS[name]
     plan = training.recipe(
         {**changes, "seed": seed, "epochs": epochs, "batches": images // BATCH}, base
     )
-    result = training.start_run(plan, station(name, seed), folder / f"{name}-{seed}.h5")
+    return {"station": station(name, seed), "plan": plan.model_dump(mode="json")}
+
+
+def run(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """One training; its figures."""
+    plan = Recipe.model_validate(wanted["plan"])
+    with tempfile.TemporaryDirectory() as folder:
+        result = training.start_run(plan, wanted["station"], Path(folder) / "run.h5")
     return {key: result[key] for key, _, _ in COLUMNS.values()}
 
 
@@ -92,16 +102,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=12_800, help="images an epoch")
     parser.add_argument("--seeds", type=seeds_of, default=[0])
     parser.add_argument("--endurance", type=float, default=1e6, help="writes a cell survives")
+    parser.add_argument("--study", type=Path, default=Path("runs/neighbours.jsonl"))
     given = parser.parse_args()
     names = list(ROWS) if given.policies == "all" else given.policies.split(",")
-    rows: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            runs = [
-                run(name, seed, given.epochs, given.images, Path(folder)) for seed in given.seeds
-            ]
-            rows[name] = summary(name, runs, given.endurance)
-            print(table({name: rows[name]}).splitlines()[1], file=sys.stderr, flush=True)
+    cases = [case(name, seed, given.epochs, given.images) for name in names for seed in given.seeds]
+    given.study.parent.mkdir(parents=True, exist_ok=True)
+    results = iter(studied("neighbours", run, cases, given.study, (1, None)))
+    rows = {
+        name: summary(name, [next(results) for _ in given.seeds], given.endurance) for name in names
+    }
     print(table(rows))
     options = {name: getattr(given, name) for name in ("epochs", "images", "seeds", "endurance")}
     print(json.dumps(options | {"rows": rows}))

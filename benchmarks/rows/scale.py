@@ -40,15 +40,22 @@ def _vgg8(f: Figures) -> str:
 
 def _transfer(f: Figures) -> str:
     at = [
-        f"{network['mode']} {part['median']:.4f} ({part['quartiles'][0]:.4f} - "
-        f"{part['quartiles'][1]:.4f}{', batch norm recalibrated' if part['recalibrated'] else ''})"
-        for network in f["networks"].values()
-        for part in network["transferred"]
+        f"{kind} {part['median']:.4f} ({part['quartiles'][0]:.4f} - {part['quartiles'][1]:.4f}"
+        f"{', batch norm recalibrated' if part['recalibrated'] else ''})"
+        for kind, parts in f["pooled"].items()
+        for part in parts
         if part["sigma"] == MOST
     ]
+    beyond = [
+        f"{kind} {part['median']:.2f} at sigma {part['sigma']:g}"
+        for kind, parts in f["pooled"].items()
+        for part in parts
+        if part["sigma"] > MOST
+    ]
     return (
-        f"medians (quartiles) at sigma {MOST}: {', '.join(at)}; {f['chips']} chips, {f['seeds']} "
-        f"writings each, {f['data']}"
+        f"medians (quartiles) at sigma {MOST}: {', '.join(at)}; "
+        + "".join(f"{words}; " for words in beyond)
+        + f"{f['chips']} chips, {f['seeds']} writings each of every network, {f['data']}"
     )
 
 
@@ -151,7 +158,7 @@ ROWS: dict[str, Row] = {
         "LeNet written to other chips, accuracy over FP32's",
         "median at sigma 0.5 at least 0.995 (mixed)",
         "0.998",
-        "python benchmarks/transfer.py lenet --sigma 0.5 --images 5000",
+        "python benchmarks/transfer.py lenet --sigma 0.5,4 --models 2 --seeds 5",
         _transfer,
     ),
     "transfer-vgg8": Row(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+import statistics
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -56,9 +57,9 @@ def transfer(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Write trained weights to many chips; accuracy over that of the FP32 run among them.
+    """Write trained weights to many chips; accuracy over that of FP32 runs among them.
 
-    Without a run of mode fp32, over that of each network's own weights as trained.
+    Over the mean of several, and without any over that of each network's own weights as trained.
     """
     from pydantic import ValidationError
 
@@ -93,14 +94,15 @@ def transfer(
             for part, each in zip(writings, results, strict=False)
             for draw in each["draws"]
         ]
-    fp32 = [trained[n.label]["accuracy"] for n in networks if n.mode == "fp32"]
+    fp32 = _means([(n.network, trained[n.label]["accuracy"]) for n in networks if n.mode == "fp32"])
     found = {
-        label: spreads(parts, fp32[0] if fp32 else trained[label]["accuracy"])
-        for label, parts in draws.items()
+        n.label: spreads(draws[n.label], fp32.get(n.network, trained[n.label]["accuracy"]))
+        for n in networks
     }
+    kinds = _pooled(networks, found)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        violins(found).savefig(out)
+        violins(kinds).savefig(out)
     data = {
         "data": trained[networks[0].label]["data"],
         "networks": {
@@ -112,7 +114,8 @@ def transfer(
             }
             for n in networks
         },
-        "reference": fp32[0] if fp32 else None,
+        "pooled": {kind: [part.summary() for part in parts] for kind, parts in kinds.items()},
+        "reference": fp32,
         "chips": chips,
         "seeds": seeds,
         "plan": plan.model_dump(),
@@ -174,6 +177,27 @@ def tried(files: Mapping[str, str], case: Case) -> dict[str, Any]:
     return {"draws": [{"recalibrated": d.recalibrated, "accuracy": d.accuracy} for d in draws]}
 
 
+def _means(values: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """The mean of each name's values."""
+    found: dict[str, list[float]] = {}
+    for name, value in values:
+        found.setdefault(name, []).append(value)
+    return {name: statistics.fmean(each) for name, each in found.items()}
+
+
+def _pooled(networks: list[Chosen], found: Mapping[str, list[Spread]]) -> dict[str, list[Spread]]:
+    """Writings of all networks that are alike and were trained alike, by what they are called."""
+    from cimlab.training.transfer import pooled
+
+    groups: dict[str, list[list[Spread]]] = {}
+    for one in networks:
+        groups.setdefault(f"{one.network} {one.mode}", []).append(found[one.label])
+    return {
+        f"{kind}, {len(parts)} trained" if len(parts) > 1 else kind: pooled(parts)
+        for kind, parts in groups.items()
+    }
+
+
 @functools.cache
 def trained_network(file: str, digest: str) -> tuple[Trained, str]:
     """The network of a run file, loaded once a process, and where its images come from."""
@@ -207,6 +231,14 @@ def _text(data: dict[str, Any]) -> str:
                 f"  sigma {part['sigma']:g}{after}: median {part['median']:.4f} "
                 f"(quartiles {low:.4f} - {high:.4f}, 5 % below {part['p5']:.4f})"
             )
+    if len(data["pooled"]) < len(data["networks"]):
+        lines += [
+            f"{kind}, sigma {part['sigma']:g}"
+            f"{', batch norm recalibrated' if part['recalibrated'] else ''}: "
+            f"median {part['median']:.4f} of {part['draws']} writings"
+            for kind, parts in data["pooled"].items()
+            for part in parts
+        ]
     return "\n".join(lines)
 
 
@@ -237,7 +269,8 @@ def violins(found: dict[str, list[Spread]]) -> Any:
     names = [f"{sigma:g}" + (" (batch norm\nrecalibrated)" if r else "") for sigma, r in kinds]
     axes.set_xticks(range(len(kinds)), names)
     axes.set_xlabel("programming error (gaps between levels)")
-    axes.set_ylabel("accuracy over FP32")
+    axes.set_ylabel("accuracy over FP32's as trained")
+    axes.set_ylim(bottom=0)
     figure.legend(loc="outside upper center", ncols=len(found))
     axes.grid(axis="y", alpha=0.3)
     return figure

@@ -28,6 +28,12 @@ TRANSFER = {
 }
 """Medians of accuracy over FP32's on other chips, programming noise of 0.5 gaps."""
 
+TRANSFER_FP32 = (
+    "FP32-trained LeNets keep far more here than the paper's 0.19, to which they fall at a sigma "
+    "of about 4; how the paper maps them is not stated (docs/large-nets.md)"
+)
+"""Why the two differ, for whoever sees them side by side."""
+
 
 class Costs(NamedTuple):
     """A network's row of the mapping table, and what an inference takes."""

@@ -27,6 +27,8 @@ LOOKS = {
 UNKNOWN = (PURPLE, "v", "another run")
 CLOSE = 85.0
 """Accuracies above are drawn in a panel of their own if some are below, %."""
+MARKER = 0.03
+"""Half a marker's size, share of a panel."""
 PAPER_SIGMA = 0.5
 """Programming error of the paper's transfers, gaps between levels."""
 
@@ -47,6 +49,7 @@ def accuracy(found: Material, width: float) -> Figure | str:
                 _crowd(axes, number, 100 * curves, name)
             if lenet:
                 _beside(axes, "naive" in {mode(run) for run in runs})
+            _uncut(axes)
         panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3, ncols=2)
         panels[-1].set_xlabel("epoch")
         _whole(panels[-1])
@@ -72,6 +75,21 @@ def _panels(figure: Figure, lowest: float) -> list[Axes]:
     top.set_ylim(CLOSE, 100)
     rest.set_ylim(0, CLOSE)
     return [top, rest]
+
+
+def _uncut(axes: Axes) -> None:
+    """Markers whole, and in the panel of their numbers only; lines go on to the next panel."""
+    from matplotlib.transforms import Bbox, TransformedBbox
+
+    low, high = axes.get_ylim()
+    beyond = TransformedBbox(Bbox([[-MARKER, -MARKER], [1 + MARKER, 1 + MARKER]]), axes.transAxes)
+    for line in axes.lines:
+        y = np.asarray(line.get_ydata(), np.float64)
+        inside = np.flatnonzero((y >= low) & (y < high))
+        line.set_markevery(inside.tolist())
+        if inside.size:
+            line.set_clip_path(None)
+            line.set_clip_box(beyond)
 
 
 def _modes(runs: list[RunReader]) -> dict[str, list[RunReader]]:
@@ -161,42 +179,62 @@ def _weights(run: RunReader) -> int:
 
 def transfer(found: Material, width: float) -> Figure | str:
     """Accuracy over FP32's after writing to other chips, a violin a network and error."""
-    drawn = [one for one in found.transfers if one.accuracies]
+    drawn, fp32 = _over_fp32([one for one in found.transfers if one.accuracies])
     if not drawn:
         return "no study file of `cimlab transfer --study`"
-    fp32 = [one.trained for one in drawn if one.mode == "fp32"]
     sigmas = sorted({sigma for one in drawn for sigma in one.accuracies})
     with printed():
         figure = blank(width, 0.8 * width if width < 5 else 0.45 * width)
         axes = figure.subplots()
         for k, one in enumerate(drawn):
-            _violins(axes, one, sigmas, (k, len(drawn)), fp32[0] if fp32 else one.trained)
+            _violins(axes, one, sigmas, (k, len(drawn)))
         axes.axhline(1.0, color="0.6", linewidth=0.6)
         axes.set_xticks(range(len(sigmas)), [f"{sigma:g}" for sigma in sigmas])
         over = "FP32's as trained" if fp32 else "its own as trained"
         axes.set(
             xlabel="programming error, sigma (gaps between levels)",
             ylabel=f"accuracy over {over}",
-            ylim=(None, 1.03),
+            ylim=(0, 1.08),
         )
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3)
         n = ", ".join(dict.fromkeys(f"{p.size}" for o in drawn for p in o.accuracies.values()))
         words = (
             f"emulated: weights written to simulated chips, n = {n} writings a violin; "
-            "lines: medians; paper: medians of 100 draws"
+            "lines and numbers: medians; paper: medians of 100 draws"
         )
+        if any(one.network == "lenet" and one.mode == "fp32" for one in drawn):
+            words += f"; {published.TRANSFER_FP32}"
         told(figure, signature([], words, width))
     return figure
 
 
-def _violins(
-    axes: Axes, one: Transferred, sigmas: list[float], place: tuple[int, int], reference: float
-) -> None:
+def _over_fp32(found: list[Transferred]) -> tuple[list[Transferred], bool]:
+    """Networks that are alike and were trained alike as one, over the mean of those of mode fp32.
+
+    Without such a network over each one's own accuracy as trained, and False.
+    """
+    groups: dict[tuple[str, str], list[Transferred]] = {}
+    for one in found:
+        groups.setdefault((one.network, one.mode), []).append(one)
+    drawn = []
+    for (name, kind), group in groups.items():
+        fp32 = [one.trained for one in groups.get((name, "fp32"), [])]
+        together: dict[float, list[Values]] = {}
+        for one in group:
+            reference = np.mean(fp32) if fp32 else one.trained
+            for sigma, part in one.accuracies.items():
+                together.setdefault(sigma, []).append(part / reference)
+        joined = {sigma: np.concatenate(parts) for sigma, parts in sorted(together.items())}
+        drawn.append(Transferred(kind, name, 1.0, joined))
+    return drawn, any(one.mode == "fp32" for one in found)
+
+
+def _violins(axes: Axes, one: Transferred, sigmas: list[float], place: tuple[int, int]) -> None:
     colour, _, words = LOOKS.get(one.mode, UNKNOWN)
     k, of = place
     each = 0.8 / of
     at = [sigmas.index(s) + (k - (of - 1) / 2) * each for s in one.accuracies]
-    values = [part / reference for part in one.accuracies.values()]
+    values = list(one.accuracies.values())
     parts = axes.violinplot(values, at, widths=0.85 * each, showmedians=True)
     # stubs type all entries alike
     for body in cast(list[Any], parts["bodies"]):
@@ -204,16 +242,19 @@ def _violins(
     for name in ("cmedians", "cmins", "cmaxes", "cbars"):
         parts[name].set(color=colour, linewidth=0.8)
     axes.plot([], [], "s", color=colour, label=words)
+    for x, value in zip(at, values, strict=True):
+        _said(axes, (x, float(value.max())), f"{np.median(value):.3f}", (0, 3), colour)
     known = published.TRANSFER.get(one.network, {}).get(one.mode)
     if known is not None and PAPER_SIGMA in one.accuracies:
         x = sigmas.index(PAPER_SIGMA) + (k - (of - 1) / 2) * each
         axes.plot([x], [known], "x", color=PAPER, markersize=5, zorder=5)
-        axes.annotate(
-            "paper",
-            (x, known),
-            xytext=(4, 0),
-            textcoords="offset points",
-            fontsize=5,
-            color=PAPER,
-            va="center",
-        )
+        _said(axes, (x, known), f"paper {known:g}", (0, -9), PAPER)
+
+
+def _said(
+    axes: Axes, at: tuple[float, float], text: str, off: tuple[int, int], colour: str
+) -> None:
+    """A small word, so many points off a place."""
+    axes.annotate(
+        text, at, xytext=off, textcoords="offset points", fontsize=5, color=colour, ha="center"
+    )

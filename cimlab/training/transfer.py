@@ -249,3 +249,11 @@ def spreads(draws: Sequence[Draw], reference: float) -> list[Spread]:
         )
         for s, r in kinds
     ]
+
+
+def pooled(networks: Sequence[Sequence[Spread]]) -> list[Spread]:
+    """Spreads of several networks, of the same sigmas in the same order, as those of one."""
+    return [
+        Spread(p[0].sigma, p[0].recalibrated, np.concatenate([one.accuracies for one in p]))
+        for p in zip(*networks, strict=True)
+    ]

@@ -15,6 +15,7 @@ from cimlab.report.material import opened
 from cimlab.report.publish import FIGURES, publish
 from tests.records.support import HEADER, SPEC, TEMPLATE, add_epoch
 
+MODES = ("fp32", "fp32", "mixed", "mixed")
 WEIGHTS = WeightMap(
     names=("fc",),
     shapes=((1, 4),),
@@ -152,6 +153,35 @@ def test_accuracies_far_apart_get_two_panels(files, tmp_path):
         top, rest = FIGURES["accuracy"](found, 3.5).axes
         assert top.get_ylim() == (85, 100)
         assert rest.get_ylim() == (0, 85)
+    marked = [
+        (axes, float(y))
+        for axes in (top, rest)
+        for line in axes.lines
+        if line.get_marker() != "None"
+        for y in np.asarray(line.get_ydata())[line.get_markevery()]
+    ]
+    assert all((y >= 85) == (axes is top) for axes, y in marked)
+    # the paper's 13, and three epochs of FP32 and mixed precision
+    assert sum(axes is top for axes, _ in marked) >= 14
+
+
+def test_networks_of_a_mode_are_one_violin_over_the_mean_of_fp32(tmp_path):
+    runs = [train(tmp_path / f"{n}.h5", mode, epochs=n) for n, mode in enumerate(MODES, 1)]
+    lines = [{"study": "transfer"}]
+    for n, run in enumerate(runs, 1):
+        lines.append({"case": {"run": digest(run)}, "result": {"accuracy": 0.9 + 0.01 * n}})
+        draw = {"recalibrated": False, "accuracy": 0.1 * n}
+        case = {"run": digest(run), "sigma": 0.5, "chip": 0, "seed": 0, "plan": {}}
+        lines += [{"case": case | {"seed": k}, "result": {"draws": [draw]}} for k in range(2)]
+    study = tmp_path / "t.jsonl"
+    study.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with opened([*runs, study]) as found:
+        figure = FIGURES["transfer"](found, 7.2)
+    said = " ".join(words(figure).split())
+    # mixed 0.3 and 0.4, FP32 0.1 and 0.2, over FP32's 0.915
+    assert f"{0.35 / 0.915:.3f}" in said and f"{0.15 / 0.915:.3f}" in said
+    assert "n = 4 writings a violin" in said
+    assert "FP32-trained LeNets keep far more here than the paper's 0.19" in said
 
 
 def test_files_of_three_formats_with_fonts_inside(files, tmp_path):
