@@ -90,14 +90,16 @@ def _retention(f: Figures) -> str:
     parts = []
     for device, found in f["devices"].items():
         for network in found["networks"].values():
-            first, *_, last, corrected = network["retained"]
-            days = last["time"] / 86400
-            parts.append(
-                f"{device}, {network['mode']}: {100 * first['accuracy']:.2f} % at once, after "
-                f"{days:,.0f} days {100 * last['accuracy']:.2f} %, scales corrected "
-                f"{100 * corrected['accuracy']:.2f} %"
+            at = network["retained"]
+            times = ", ".join(
+                f"{100 * plain['accuracy']:.2f} ({100 * corrected['accuracy']:.2f}) % "
+                f"after {plain['time'] / DAY:,.0f} days"
+                for plain, corrected in zip(at[::2], at[1::2], strict=True)
+                if plain["time"] >= DAY
             )
-    return "; ".join(parts)
+            now = 100 * at[0]["accuracy"]
+            parts.append(f"{device}, {network['mode']}: {now:.2f} % at once, {times}")
+    return f"with the layers' scales corrected in brackets. {'; '.join(parts)}"
 
 
 def _neighbours(f: Figures) -> str:
@@ -132,6 +134,7 @@ def _ddp(f: Figures) -> str:
 
 
 MOST = 0.5
+DAY = 86400.0
 ROWS: dict[str, Row] = {
     "map-lenet": _map("lenet", "6,440; 6; 641; 707; 272,640", "0.46 / 0.42 / 0.05", "9", "0.0019"),
     "map-vgg8": _map(
