@@ -116,7 +116,9 @@ class BoardServer:
             if channel.lasting:
                 raise LinkClosed(f"the line {self.address} failed: {error}") from error
         else:
-            self._selector.modify(channel.line, channel.events, channel)
+            if channel.events != channel.watched:
+                channel.watched = channel.events
+                self._selector.modify(channel.line, channel.events, channel)
 
     def _accept(self, listening: socket.socket) -> None:
         with contextlib.suppress(OSError):  # the host has gone again, or no descriptor is free
@@ -149,6 +151,7 @@ class _Channel:
     def __init__(self, line: Line, connection: Connection, lasting: bool) -> None:
         self.line = line
         self.lasting = lasting
+        self.watched = selectors.EVENT_READ
         self._connection = connection
         self._unsent = bytearray()
 
@@ -167,9 +170,8 @@ class _Channel:
             data = self.line.read()
             if not data:
                 raise ConnectionResetError("the host closed it")
-            # an answer leaves at once, while the next request is being worked on
-            for piece in _pieces(data):
-                self._send(self._connection.receive(piece, now))
+            for answer in self._connection.answers(data, now):
+                self._send(answer)
 
     def poll(self, now: float) -> None:
         """Time passed."""
@@ -188,15 +190,6 @@ class _Channel:
             with contextlib.suppress(BlockingIOError), memoryview(self._unsent) as view:
                 sent = self.line.write(view)
             del self._unsent[:sent]
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    """Bytes cut behind every end of a frame (0x00)."""
-    start = 0
-    while start < len(data):
-        end = data.find(0, start) + 1 or len(data)
-        yield data[start:end]
-        start = end
 
 
 def serve(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ SILENCE = 0.9
 """Share of the watchdog time after which lines are grounded, so that they are once it is over."""
 LEASE = 10.0
 WINDOW = 8
+REST_OF_BULK = 0.2
+"""Silence after which the rest of a payload behind its frame is taken for lost, s."""
 JOB_CELLS = 8192
 """Cells that a job of the hardware's own takes at a time."""
 
@@ -139,7 +141,7 @@ class BoardService:
             converters=self._requests.array.converters,
             identity=hal.identity,
             capabilities=hal.capabilities
-            | {"counters", "pairs"}
+            | {"bulk", "counters", "pairs"}
             | {f"job:{name}" for name in self._jobs},
         ).pack()
 
@@ -224,16 +226,24 @@ class Connection:
         self._session = session
         self._decoder = FrameDecoder(session.max_frame)
         self._outbox: Outbox = []
+        self._heard = 0.0
 
     def receive(self, data: bytes, now: float) -> bytes:
         """Take in bytes that arrived at time now (s, monotonic); returns bytes to send."""
+        return b"".join(self.answers(data, now))
+
+    def answers(self, data: bytes, now: float) -> Iterator[bytes]:
+        """The same, frame by frame: an answer can leave while the next request is worked on."""
+        self._heard = now
         for frame in self._decoder.feed(data):
             self._session.receive(frame, self._outbox, now)
-        return self._drain()
+            yield self._drain()
 
     def poll(self, now: float) -> bytes:
         """Let time pass; returns bytes to send."""
         self._service.poll(now)
+        if now - self._heard > REST_OF_BULK and self._decoder.give_up():
+            self._session.receive(None, self._outbox, now)
         return self._drain()
 
     def _drain(self) -> bytes:

@@ -125,7 +125,7 @@ class BoardSession:
         """The answer to the request whose execution returned None."""
         session = self._open
         if session and session.running:
-            self._answer(session, session.running.verb, answer)
+            self._answer(session, session.running, answer)
             self._advance(session)
 
     def _request(self, frame: Frame, outbox: Outbox, now: float) -> None:
@@ -211,14 +211,15 @@ class BoardSession:
             if answer is None:
                 session.running = frame
             else:
-                self._answer(session, frame.verb, answer)
+                self._answer(session, frame, answer)
 
-    def _answer(self, session: _Open, verb: int, answer: list[Buffer] | BoardError) -> None:
+    def _answer(self, session: _Open, request: Frame, answer: list[Buffer] | BoardError) -> None:
         if isinstance(answer, BoardError):
             kind, payload = Kind.ERROR, pack_error(answer.code, answer.reason)
         else:
             kind, payload = Kind.REPLY, answer
-        data = encode(kind, verb, session.id, session.next, payload)
+        bulk = request.bulk and kind == Kind.REPLY
+        data = encode(kind, request.verb, session.id, session.next, payload, bulk=bulk)
         self._answers[session.next] = data
         if len(self._answers) > self.window:
             self._answers.popitem(last=False)

@@ -47,6 +47,14 @@ class Reader:
         except UnicodeDecodeError as error:
             raise LinkProtocol("a string in the payload is not UTF-8") from error
 
+    def passed(self, n: int, length: struct.Struct, size: int) -> memoryview:
+        """The next n pairs of a string and `size` bytes, as they are."""
+        start = self._at
+        for _ in range(n):
+            at = self._skip(length.size)
+            self._skip(length.unpack_from(self._payload, at)[0] + size)
+        return self._payload[start : self._at]
+
     def bitmap(self, n: int) -> Mask:
         """The next n bits as booleans; spare bits must be 0."""
         packed = self.array(np.uint8, (n + 7) // 8)

@@ -21,10 +21,15 @@ Piece = NDArray[np.uint8]
 VERSION = 1
 HEADER = struct.Struct("<BBBBII")
 CRC = struct.Struct("<I")
+BEHIND = struct.Struct("<II")
 OVERHEAD = HEADER.size + CRC.size
 """Bytes of a body that are not payload."""
 MAX_FRAME = 1 << 20
 """Longest body that this implementation accepts unless told otherwise."""
+BULK = 0x80
+"""Flag: the payload comes behind the frame, as it is."""
+BULK_LEAST = 2048
+"""Bytes from which a payload is sent so: shorter ones cost less in the frame."""
 
 
 class Kind(IntEnum):
@@ -68,18 +73,40 @@ class Frame(NamedTuple):
     session: int
     seq: int
     payload: memoryview
+    bulk: bool = False
+    """Whether the payload came, or is still to come, behind the frame."""
 
 
 def encode(
-    kind: int, verb: int, session: int, seq: int, payload: list[Buffer], flags: int = 0
+    kind: int,
+    verb: int,
+    session: int,
+    seq: int,
+    payload: list[Buffer],
+    flags: int = 0,
+    bulk: bool = False,
 ) -> bytes:
-    """A frame with its delimiter; the payload is given in contiguous pieces."""
-    header = HEADER.pack(VERSION, kind, verb, flags, session, seq)
-    crc = zlib.crc32(header)
+    """A frame with its delimiter; the payload is given in contiguous pieces.
+
+    With bulk a long payload goes behind the frame, where nothing is stuffed.
+    """
     parts = cast("list[bytes]", payload)  # arrays are buffers too; Python 3.11 cannot say so
+    if bulk:
+        # the pieces' own bytes: an array's length counts its elements
+        length = sum(memoryview(part).nbytes for part in parts)
+        if length >= BULK_LEAST:
+            behind = BEHIND.pack(length, _crc(parts))
+            announced = encode(kind, verb, session, seq, [behind], flags | BULK)
+            return b"".join((announced, *parts))
+    header = HEADER.pack(VERSION, kind, verb, flags, session, seq)
+    crc = _crc(parts, zlib.crc32(header))
+    return bytes(cobs.encode(b"".join((header, *parts, CRC.pack(crc)))) + b"\0")
+
+
+def _crc(parts: list[bytes], crc: int = 0) -> int:
     for part in parts:
         crc = zlib.crc32(part, crc)
-    return bytes(cobs.encode(b"".join((header, *parts, CRC.pack(crc)))) + b"\0")
+    return crc
 
 
 def decode(body: Buffer) -> Frame | None:
@@ -95,7 +122,8 @@ def decode(body: Buffer) -> Frame | None:
     if zlib.crc32(view[:end]) != CRC.unpack_from(plain, end)[0]:
         return None
     version, kind, verb, flags, session, seq = HEADER.unpack_from(plain)
-    return Frame(version, kind, verb, flags, session, seq, view[HEADER.size : end])
+    payload = view[HEADER.size : end]
+    return Frame(version, kind, verb, flags & ~BULK, session, seq, payload, bool(flags & BULK))
 
 
 class FrameDecoder:
@@ -118,23 +146,63 @@ class FrameDecoder:
         self._chunks: list[Piece] = []
         self._held = 0
         self._skipping = False
+        self._announced: Frame | None = None
+        self._missing = 0
+
+    def give_up(self) -> bool:
+        """Wait no longer for a payload behind a frame; whether there was one to wait for."""
+        waited = self._announced is not None
+        if waited:
+            self.reset()
+            self.broken += 1
+        return waited
 
     def feed(self, data: bytes) -> Iterator[Frame | None]:
         """Frames that end in these bytes; None stands for a broken one."""
         start = 0
-        while (end := data.find(0, start)) >= 0:
-            self._hold(data, start, end)
-            start = end + 1
-            chunks, skipped = self._chunks, self._skipping
-            self.reset()
-            if not chunks and not skipped:
-                continue
-            frame = None if skipped else decode(_whole(chunks))
-            if frame and len(frame.payload) + OVERHEAD > self.max_frame:
-                frame = None
+        while True:
+            if self._announced is not None:
+                end = start + min(self._missing, len(data) - start)
+                self._missing -= end - start
+                self._hold(data, start, end)
+                if self._missing:
+                    return
+                start, frame = end, self._filled(self._announced)
+            elif (end := data.find(0, start)) >= 0:
+                self._hold(data, start, end)
+                start, chunks, skipped = end + 1, self._chunks, self._skipping
+                self.reset()
+                if not chunks and not skipped:
+                    continue
+                frame = None if skipped else self._taken(_whole(chunks))
+                if self._missing:
+                    continue
+            else:
+                self._hold(data, start, len(data))
+                return
             self.broken += frame is None
             yield frame
-        self._hold(data, start, len(data))
+
+    def _taken(self, body: Buffer) -> Frame | None:
+        """A frame from its bytes; one whose payload is behind it is put by."""
+        frame = decode(body)
+        if frame is None or len(frame.payload) + OVERHEAD > self.max_frame:
+            return None
+        if frame.bulk:
+            if len(frame.payload) != BEHIND.size:
+                return None
+            length = BEHIND.unpack(frame.payload)[0]
+            if not 0 < length <= self.max_frame - OVERHEAD:
+                return None
+            self._announced, self._missing = frame, length
+        return frame
+
+    def _filled(self, frame: Frame) -> Frame | None:
+        """The frame that was put by, with the payload that has arrived."""
+        payload = memoryview(cast("bytes", _whole(self._chunks)))
+        self.reset()
+        whole = zlib.crc32(payload) == BEHIND.unpack(frame.payload)[1]
+        return frame._replace(payload=payload) if whole else None
 
     def _hold(self, data: bytes, start: int, end: int) -> None:
         if start == end:
@@ -144,7 +212,7 @@ class FrameDecoder:
             self._chunks.clear()  # never hold more than one frame, whatever is sent
             self._skipping = True
         else:
-            # a view: a frame that arrives in one piece is not copied before it is decoded
+            # a view: what arrives in one piece is not copied before it is decoded
             self._chunks.append(np.frombuffer(data, np.uint8, end - start, start))
 
 

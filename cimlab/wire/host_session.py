@@ -140,14 +140,19 @@ class HostSession:
         limit = self._decoder.max_frame
         return (min(limit, self.info.max_frame) if self.info else limit) - OVERHEAD
 
-    def send(self, verb: Verb, payload: list[Buffer], flags: int, now: float) -> int:
-        """Send a numbered request, for which there must be room; returns its number."""
+    def send(
+        self, verb: Verb, payload: list[Buffer], flags: int, now: float, bulk: bool = False
+    ) -> int:
+        """Send a numbered request, for which there must be room; returns its number.
+
+        bulk: Long payloads, of its answer too, go behind their frames.
+        """
         if not (self._pending or self._calls):
             self._progress = now
         seq = self._next
         self._next += 1
         self.statistics.requests += 1
-        data = encode(Kind.REQUEST, verb, self._id, seq, payload, flags)
+        data = encode(Kind.REQUEST, verb, self._id, seq, payload, flags, bulk)
         self._pending[seq] = self._transmit(verb, data, now)
         return seq
 
@@ -219,6 +224,7 @@ class HostSession:
                 "address right?"
             )
         if self.wait(now) == 0.0:
+            self.statistics.broken += self._decoder.give_up()
             for call in self._calls.values():
                 self._repeat(call, now)
             if self._ready and self._pending:

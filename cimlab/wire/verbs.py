@@ -6,9 +6,11 @@ Unpacking checks form (LinkProtocol); whether the array has it and stands it is 
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,8 +152,7 @@ class Job:
 
     def pack(self, size: int) -> list[Buffer]:
         """The payload."""
-        settings = b"".join(text(k, _U8) + _F64.pack(v) for k, v in self.settings.items())
-        head = text(self.name, _U8) + pack(_U8, len(self.settings)) + settings
+        head = _job_head(self.name, tuple(self.settings.items()))
         return [head, *selection(self.cells, size), self.target.astype("<f4")]
 
     @classmethod
@@ -160,13 +161,27 @@ class Job:
         reader = Reader(payload)
         name = reader.text(_U8)
         (n,) = reader.unpack(_U8)
-        settings = {reader.text(_U8): reader.unpack(_F64)[0] for _ in range(n)}
-        if len(settings) != n:
-            raise LinkProtocol("a job's setting is given twice")
+        # a training asks for jobs with the same settings: they are passed over, and looked up
+        settings = _settings(bytes(reader.passed(n, _U8, _F64.size)), n)
         cells = reader.cells(size)
         target = reader.array("<f4", count(cells, size))
         reader.end()
         return cls(name, settings, cells, target)
+
+
+@functools.lru_cache(maxsize=64)
+def _job_head(name: str, settings: tuple[tuple[str, float], ...]) -> bytes:
+    fields = b"".join(text(k, _U8) + _F64.pack(v) for k, v in settings)
+    return text(name, _U8) + pack(_U8, len(settings)) + fields
+
+
+@functools.lru_cache(maxsize=64)
+def _settings(fields: bytes, n: int) -> Mapping[str, float]:
+    reader = Reader(memoryview(fields))
+    settings = {reader.text(_U8): reader.unpack(_F64)[0] for _ in range(n)}
+    if len(settings) != n:
+        raise LinkProtocol("a job's setting is given twice")
+    return MappingProxyType(settings)
 
 
 def pack_rest(seconds: float) -> list[Buffer]:

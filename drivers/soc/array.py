@@ -49,6 +49,7 @@ class SocArray(ArrayBase):
         timeout: Give up when the board has answered nothing for so long, s; longer than its slowest
             single request takes (a job may take as long as it likes).
         clock: Tells the time; tests bring their own.
+        bulk: The streams lose nothing (TCP), so that long payloads need no stuffing.
 
     Raises:
         LinkError: Nobody answers there.
@@ -63,8 +64,9 @@ class SocArray(ArrayBase):
         token: str = "",
         timeout: float = 10.0,
         clock: Clock | None = None,
+        bulk: bool = False,
     ) -> None:
-        self._link = BoardLink(open_stream, token, timeout, clock)
+        self._link = BoardLink(open_stream, token, timeout, clock, bulk)
         info = self._link.info
         self._v_pulse, self._v_gate, self._tick = info.v_pulse, info.v_gate, info.tick
         self._converters = info.converters
@@ -78,7 +80,7 @@ class SocArray(ArrayBase):
             vmm="analog",
             origin=info.origin,
             identity=info.identity,
-            capabilities=info.capabilities,
+            capabilities=info.capabilities - {"bulk"},  # the link's own
         )
         self._layers = Layers(self._link, self._spec)
         if "rest" in info.capabilities:

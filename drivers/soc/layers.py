@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,10 @@ class _Layout:
     parts: list[Part]
     weighed: int = -1
     """When its weights were last seen to be in force."""
+    cuts: dict[tuple[object, ...], tuple[list[slice], tuple[int, int, int], int]] = field(
+        default_factory=dict
+    )
+    """By shape of the inputs: parts of the batch, shape of the numbers, tiles."""
 
 
 class Layers:
@@ -106,7 +110,7 @@ class Layers:
         def codes(part: slice) -> Codes8:
             return scaling.drive_codes(x[part], volts, settings.v_read, spec.dac_bits)
 
-        for span, found, clips in self._answers(layout.parts, x.shape, codes, unfold):
+        for span, found, clips in self._answers(layout, x.shape, codes, unfold):
             pairs.add(out[span], sums, found, units)
             clipped += clips
         return PairProduct(out.reshape(shape), clipped)
@@ -115,19 +119,20 @@ class Layers:
         self, codes: Codes8, parts: Sequence[Part], unfold: Unfold | None
     ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """See `board.hal.PairHal`."""
-        if not self._in_force(_Layout(list(parts))):  # one after the other
+        layout = _Layout(list(parts))
+        if not self._in_force(layout):  # one after the other
             each = [self.convert(codes, [part], unfold) for part in parts]
             return np.concatenate([f[0] for f in each], 1), np.concatenate([f[1] for f in each])
         whole = _request(parts, codes, unfold)
         out, clipped = np.empty(whole.answer_shape, np.int16), np.zeros(whole.tiles, np.int64)
-        for span, found, clips in self._answers(parts, codes.shape, codes.__getitem__, unfold):
+        for span, found, clips in self._answers(layout, codes.shape, codes.__getitem__, unfold):
             out[span] = found
             clipped += clips
         return out, clipped
 
     def _answers(
         self,
-        parts: Sequence[Part],
+        layout: _Layout,
         shape: tuple[int, ...],
         codes: Callable[[slice], Codes8],
         unfold: Unfold | None,
@@ -135,19 +140,22 @@ class Layers:
         """Numbers and clipped conversions of one part of a batch after the other.
 
         Args:
-            parts: What is wanted of the board.
+            layout: What is wanted of the board.
             shape: Of all inputs.
             codes: Input codes of a part.
             unfold: How maps are cut, or None.
         """
-        whole = _request(parts, np.broadcast_to(np.uint8(0), shape), unfold)
-        size, tiles = whole.answer_shape, whole.tiles
-        length = products.pairs_length(math.prod(size), tiles)
-        cuts = spans(self._link, self._spec, shape[0], math.prod(shape), length)
+        if (shape, unfold) not in layout.cuts:
+            whole = _request(layout.parts, np.broadcast_to(np.uint8(0), shape), unfold)
+            size, tiles = whole.answer_shape, whole.tiles
+            length = products.pairs_length(math.prod(size), tiles)
+            cuts = spans(self._link, self._spec, shape[0], math.prod(shape), length)
+            layout.cuts = {(shape, unfold): (cuts, size, tiles)}  # it has one shape at a time
+        cuts, size, tiles = layout.cuts[shape, unfold]
 
         def requests() -> Iterator[Request]:
             for span in cuts:
-                request = _request(parts, codes(span), unfold)
+                request = _request(layout.parts, codes(span), unfold)
                 yield Request(Verb.PAIRS, request.pack(), request.flags)
 
         for span, answer in zip(cuts, self._link.exchange(requests()), strict=True):

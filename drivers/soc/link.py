@@ -38,6 +38,7 @@ class BoardLink:
         token: What the board wants to be told.
         timeout: Give up when nothing has been answered for so long, s.
         clock: Tells the time; tests bring their own.
+        bulk: The streams lose nothing (TCP): long payloads go as they are, behind their frames.
 
     Raises:
         LinkError: Nobody answers there.
@@ -50,6 +51,7 @@ class BoardLink:
         token: str = "",
         timeout: float = 10.0,
         clock: Clock | None = None,
+        bulk: bool = False,
     ) -> None:
         self._clock = clock or RealClock()
         self._open_stream = open_stream
@@ -63,6 +65,7 @@ class BoardLink:
         except BaseException:
             self._drop_stream()
             raise
+        self._bulk = bulk and "bulk" in self.info.capabilities
 
     @property
     def info(self) -> Info:
@@ -95,7 +98,7 @@ class BoardLink:
         while upcoming is not None or sent:
             while upcoming is not None and session.room:
                 now = self._clock.now()
-                sent.append(session.send(upcoming.verb, upcoming.payload, upcoming.flags, now))
+                sent.append(session.send(*upcoming, now, self._bulk))
                 self._flush()  # the board begins while the next one is made
                 upcoming = next(waiting, None) if failure is None else None
             try:

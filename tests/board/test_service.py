@@ -113,6 +113,7 @@ def test_info_describes_the_board(service: BoardService) -> None:
     assert info.limits == LIMITS
     assert info.converters == Converters(0.1, 4.0, 5e-6, (4e-5, 4e-5))
     assert info.capabilities == {
+        "bulk",
         "counters",
         "pairs",
         "unfold",
@@ -251,7 +252,7 @@ def test_frames_that_are_no_requests_are_dropped(host: Host) -> None:
         assert host.frame(Verb.PULSE, pulse(), 1, kind=kind) == []
 
 
-@pytest.mark.parametrize(("verb", "flags"), [(0x0F, 0), (Verb.PING, 1), (Verb.HELLO, 128)])
+@pytest.mark.parametrize(("verb", "flags"), [(0x0F, 0), (Verb.PING, 1), (Verb.HELLO, 64)])
 def test_unknown_immediate_verbs_and_flags(host: Host, verb: int, flags: int) -> None:
     assert status_of(host.frame(verb, [], 1, flags)[0]) == Status.VERB
 
@@ -404,7 +405,7 @@ def test_impossible_maps(host: Host, kernel: tuple[int, int], size: int) -> None
 
 def test_capabilities_are_the_hardwares() -> None:
     host = Host(BoardService(StubHal(frozenset())))
-    assert host.info().capabilities == {"counters", "pairs"}
+    assert host.info().capabilities == {"bulk", "counters", "pairs"}
     for request in (MAP, dataclasses.replace(VMM, transposed=True)):
         answer = host.ask(Verb.VMM, request.pack(), request.flags)
         assert status_of(answer) == Status.CAPABILITY

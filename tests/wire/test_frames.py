@@ -10,33 +10,53 @@ from cobs import cobs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cimlab.wire.frames import HEADER, OVERHEAD, Frame, FrameDecoder, Kind, Verb, encode
+from cimlab.wire.frames import (
+    BULK,
+    BULK_LEAST,
+    HEADER,
+    OVERHEAD,
+    Frame,
+    FrameDecoder,
+    Kind,
+    Verb,
+    encode,
+)
 
 payloads = st.binary(max_size=1200) | st.integers(0, 1200).map(lambda n: b"\0" * n)
+Sent = tuple[int, int, int, int, bytes, int, bool]
 frames = st.tuples(
     st.integers(0, 255),
     st.integers(0, 255),
     st.integers(0, 2**32 - 1),
     st.integers(0, 2**32 - 1),
     payloads,
+    st.integers(0, BULK - 1),
+    st.just(False),
+)
+bulk = st.tuples(
     st.integers(0, 255),
+    st.integers(0, 255),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 255).map(lambda n: bytes(range(n)) * 40 + bytes(BULK_LEAST)),
+    st.integers(0, BULK - 1),
+    st.just(True),
 )
 
 
-def whole(frame: Frame | None) -> tuple[int, int, int, int, bytes, int]:
+def whole(frame: Frame | None) -> Sent:
     assert frame is not None
-    return frame.kind, frame.verb, frame.session, frame.seq, bytes(frame.payload), frame.flags
+    payload = bytes(frame.payload)
+    return frame.kind, frame.verb, frame.session, frame.seq, payload, frame.flags, frame.bulk
 
 
-def coded(frame: tuple[int, int, int, int, bytes, int]) -> bytes:
-    kind, verb, session, seq, payload, flags = frame
-    return encode(kind, verb, session, seq, [payload], flags)
+def coded(frame: Sent) -> bytes:
+    kind, verb, session, seq, payload, flags, behind = frame
+    return encode(kind, verb, session, seq, [payload], flags, behind)
 
 
-@given(st.lists(frames, max_size=5), st.lists(st.integers(1, 400), min_size=1, max_size=20))
-def test_frames_survive_any_cutting_of_the_stream(
-    sent: list[tuple[int, int, int, int, bytes, int]], steps: list[int]
-) -> None:
+@given(st.lists(frames | bulk, max_size=5), st.lists(st.integers(1, 400), min_size=1, max_size=20))
+def test_frames_survive_any_cutting_of_the_stream(sent: list[Sent], steps: list[int]) -> None:
     stream = b"".join(coded(frame) for frame in sent)
     decoder, got, start, k = FrameDecoder(), [], 0, 0
     while start < len(stream):
@@ -47,21 +67,19 @@ def test_frames_survive_any_cutting_of_the_stream(
     assert decoder.broken == 0
 
 
-@given(frames, st.binary(max_size=300), frames)
+@given(frames | bulk, st.binary(max_size=300), frames | bulk)
 def test_garbage_costs_at_most_the_frame_it_hits(
-    first: tuple[int, int, int, int, bytes, int],
+    first: Sent,
     garbage: bytes,
-    second: tuple[int, int, int, int, bytes, int],
+    second: Sent,
 ) -> None:
     stream = garbage + b"\0" + coded(first) + garbage + b"\0" + coded(second)
     good = [whole(frame) for frame in FrameDecoder().feed(stream) if frame is not None]
     assert good == [first, second]
 
 
-@given(frames, st.data())
-def test_no_single_flipped_bit_passes(
-    frame: tuple[int, int, int, int, bytes, int], data: st.DataObject
-) -> None:
+@given(frames | bulk, st.data())
+def test_no_single_flipped_bit_passes(frame: Sent, data: st.DataObject) -> None:
     coded_frame = bytearray(coded(frame))
     bit = data.draw(st.integers(0, 8 * len(coded_frame) - 1))
     coded_frame[bit // 8] ^= 1 << bit % 8
@@ -126,3 +144,63 @@ def test_the_payload_is_a_view_of_the_decoded_frame() -> None:
     (frame,) = FrameDecoder().feed(encode(0, 1, 2, 3, [b"abcd"]))
     assert frame is not None
     assert len(memoryview(frame.payload.obj)) == HEADER.size + 4 + 4
+
+
+@given(bulk, frames, st.data())
+def test_a_damaged_payload_behind_its_frame_costs_that_frame_alone(
+    first: Sent, second: Sent, data: st.DataObject
+) -> None:
+    payload = bytearray(first[4])
+    bit = data.draw(st.integers(0, 8 * len(payload) - 1))
+    payload[bit // 8] ^= 1 << bit % 8
+    announced = coded(first)[: -len(payload)]
+    decoder = FrameDecoder()
+    got = list(decoder.feed(announced + bytes(payload) + coded(second)))
+    assert got[0] is None
+    assert [whole(frame) for frame in got[1:]] == [second]
+    assert decoder.broken == 1
+
+
+@given(bulk, frames)
+def test_a_payload_whose_rest_stays_away_is_given_up(first: Sent, second: Sent) -> None:
+    decoder = FrameDecoder()
+    assert list(decoder.feed(coded(first)[:-1])) == []
+    assert decoder.give_up()
+    assert [whole(frame) for frame in decoder.feed(coded(second))] == [second]
+    assert decoder.broken == 1
+    assert not decoder.give_up()
+
+
+@pytest.mark.parametrize("length", [0, 485, 2**32 - 1])
+def test_payloads_longer_than_a_frame_may_be_are_not_waited_for(length: int) -> None:
+    announced = encode(0, 1, 2, 3, [length.to_bytes(4, "little"), bytes(4)], BULK)
+    decoder, good = FrameDecoder(max_frame=500), encode(0, 1, 2, 3, [b"x"])
+    assert [frame is None for frame in decoder.feed(announced + good)] == [True, False]
+
+
+# made by hand from docs/wire.md: crcs bit by bit; announcement, then payload
+BEHIND_ITS_FRAME = [
+    (
+        Kind.REQUEST,
+        "02 01 08 18 80 78 56 34 12 02 01 01 02 20 01 01 09 45 5b 32 e0 01 7e ef 1b 00",
+        "01 00 00 03 00 00 00 04 00 02 00 00 00 01 00 0b 02 00 00 00 05 00"
+        " 01 02 03 04 05 06 07 08 09 0a",
+    ),
+    (
+        Kind.REPLY,
+        "0a 01 01 18 80 78 56 34 12 02 01 01 02 0f 01 01 09 4a f4 b9 da 9a 1c 67 78 00",
+        "01 00 00 00 00 00 00 00 10 ff 00 ff 00 80 26",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "announced", "payload"), BEHIND_ITS_FRAME)
+def test_a_payload_behind_its_frame_byte_by_byte(
+    kind: Kind, announced: str, payload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = bytes.fromhex(payload)
+    stream = bytes.fromhex(announced) + behind
+    (frame,) = FrameDecoder().feed(stream)
+    assert whole(frame) == (kind, Verb.PAIRS, 0x12345678, 2, behind, 0, True)
+    monkeypatch.setattr("cimlab.wire.frames.BULK_LEAST", 1)
+    assert encode(kind, Verb.PAIRS, 0x12345678, 2, [behind[:3], behind[3:]], bulk=True) == stream
