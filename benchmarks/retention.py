@@ -3,8 +3,8 @@
     python benchmarks/retention.py --images 2000
 
 Takes the runs of `benchmarks/transfer.py lenet`, trains them where they are not there yet, writes
-them to phase-change cells, which drift, and to the b-RRAM, whose low states creep up, and prints one
-JSON object: what `cimlab retention` found on either. Stopped, the same command goes on.
+them to phase-change cells, which drift, and to the b-RRAM, whose low states creep up, and prints
+one JSON object: what `cimlab retention` found on either. Stopped, the same command goes on.
 """
 
 from __future__ import annotations

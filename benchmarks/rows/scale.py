@@ -93,7 +93,7 @@ def _retention(f: Figures) -> str:
             at = network["retained"]
             times = ", ".join(
                 f"{100 * plain['accuracy']:.2f} ({100 * corrected['accuracy']:.2f}) % "
-                f"after {plain['time'] / DAY:,.0f} days"
+                f"after {plain['time'] / DAY:,.0f} d"
                 for plain, corrected in zip(at[::2], at[1::2], strict=True)
                 if plain["time"] >= DAY
             )
