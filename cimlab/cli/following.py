@@ -106,6 +106,8 @@ def _tell(event: Event, training: Training) -> None:
             log.info("%d weights placed, %.1f pulses each", weights, written.pulses / weights)
         case Resumed(step=step, moved=moved):
             log.info("resumed after %d batches; %d cells have moved since", step, len(moved))
+            if training.updater is not None and len(moved) > training.updater.size:
+                log.warning("that is another chip: all weights were written to it")
         case Calibrated():
             log.debug("calibrated: residual %.3g uA", 1e6 * event.residual)
         case EpochDone():

@@ -174,9 +174,9 @@ def _resume(file: Path, station: str | None, mates: Team) -> dict[str, Any]:
         if array is not None and mates.rank == 0:
             _count_on(array, last)
         training = Training(plan, array, images, known, mates)
-        moved = training.restore(*found).moved
         if training.updater is not None and last:
             training.updater.target[:] = last["target"].ravel()[training.updater.cells]
+        moved = training.restore(*found).moved
         if mates.rank > 0:
             teaming.accompany(training, mates)
             return dict(mates.told(None))

@@ -33,7 +33,8 @@ class Resumed:
         step: Batches done before.
         moved: Addresses of cells that carry something else than at the checkpoint, (m,).
         before: Their currents then, (m,) A.
-        now: Their currents now, (m,) A; the run continues from these.
+        now: Their currents now, (m,) A; the run continues from these, unless most cells moved: then
+            this is another chip, and the weights were written to it.
     """
 
     step: int

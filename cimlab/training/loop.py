@@ -215,9 +215,12 @@ class Training:
         return [*groups, {"params": digital, "speed": 1.0}]
 
     def _prepare(self, updater: Updater, array: CimArray) -> Prepared:
+        return Prepared(updater.size, updater.initialise(self._placing(array)))
+
+    def _placing(self, array: CimArray) -> Writer:
+        """Writes cells of unknown state."""
         recipe = self.recipe
-        writer = Writer(array, recipe.placing, "ideal", recipe.averages, team=self._team)
-        return Prepared(updater.size, updater.initialise(writer))
+        return Writer(array, recipe.placing, "ideal", recipe.averages, team=self._team)
 
     def _epoch(self) -> Iterator[Event]:
         """The rest of the present epoch, and its test."""
@@ -298,6 +301,8 @@ class Training:
     def restore(self, arrays: Arrays, info: dict[str, Any]) -> Resumed:
         """Continue from a checkpoint: read the array again, and believe the cells that moved.
 
+        To another chip the weights are written (see `Updater.reread`).
+
         Raises:
             RecordError: The checkpoint is of another recipe.
         """
@@ -313,7 +318,10 @@ class Training:
         if self.updater is not None and self._ranges is not None:
             self.updater.restore(arrays)
             self._ranges.restore(arrays)
-            moved, before, now = self.updater.reread(arrays["current"], MAP_AVERAGES, MOVED)
+            placing = self._placing(self._ranges.array)
+            moved, before, now = self.updater.reread(
+                arrays["current"], MAP_AVERAGES, MOVED, placing
+            )
             self._resumed = Resumed(self.step, moved, before, now)
         return self._resumed
 

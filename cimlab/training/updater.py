@@ -188,22 +188,30 @@ class Updater(ABC):
         self._weights[where] = self._master[where]
 
     def reread(
-        self, before: Floats, averages: int, least: float
+        self, before: Floats, averages: int, least: float, writer: Writer
     ) -> tuple[Addresses, Floats, Floats]:
         """Read every cell, and believe those in use that carry something else than before.
+
+        Where most of them do, this is another chip: the weights are written to it, instead.
 
         Args:
             before: Currents to compare with, (2, n) A.
             averages: Conversions averaged.
             least: Difference that counts, A.
+            writer: Writes cells of unknown state.
 
         Returns:
             Addresses of the cells that moved, what they carried, and what they carry, (m,) each.
         """
         now = self.read(averages)
         moved = (np.abs(now - before) > least) & self.placed
-        self.believed[moved] = now[moved]
-        self._adopt(np.logical_or(*moved))
+        if np.count_nonzero(moved) > np.count_nonzero(self.placed):  # of two cells each
+            where, accumulated = np.flatnonzero(self.placed), self.accumulated[self.placed]
+            self.place(where, writer)
+            self.accumulated[where] += accumulated
+        else:
+            self.believed[moved] = now[moved]
+            self._adopt(np.logical_or(*moved))
         return self.cells[moved], before[moved], now[moved]
 
     def _write(self, hit: Addresses, change: Floats, keep: bool) -> Update:

@@ -175,6 +175,23 @@ def test_cells_that_moved_are_reported_and_believed(data: Images) -> None:
     np.testing.assert_allclose(again.updater.believed[1, [5, 900]], 3.8e-6, atol=0.3e-6)
 
 
+def test_to_another_chip_the_weights_are_written(data: Images) -> None:
+    array, _ = chip()
+    run = Training(short(), array, data)
+    stop_at(run, 15)
+    saved = through_json(run.state())
+    assert run.updater is not None
+    again = Training(short(), chip(seed=1)[0], data)
+    resumed = again.restore(*saved)
+    assert again.updater is not None
+    assert resumed.moved.size > again.updater.size
+    weights = [updater.arrays()["master"] for updater in (run.updater, again.updater)]
+    assert (
+        np.corrcoef(*weights)[0, 1] > 0.8
+    )  # early on, weights are not far above programming errors
+    assert (again.updater.accumulated == run.updater.accumulated).all()
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(data: Images) -> None:
     saved = through_json(Training(short(mode="fp32"), None, data).state())
     with pytest.raises(RecordError, match="another recipe"):
