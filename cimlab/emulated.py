@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,14 @@ from cimlab.core.errors import ConfigError, LinkError
 from cimlab.core.station import Connection, MockBoard, load_station
 
 _READY_SECONDS = 180.0
+_WORD_SECONDS = 5.0
+"""After so long, whoever waits is told for what."""
+_PATIENCE = "the emulated %s is getting ready; the first time on a machine that is half a minute"
 _STOP_SECONDS = 10.0
 _REFUSED = 3
 """Exit code of commands that were told something wrong."""
+
+_log = logging.getLogger(__name__)
 
 
 class EmulatedHardware:
@@ -63,10 +69,13 @@ class EmulatedHardware:
     def _await_ready(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - asked for above
         watch = threading.Timer(_READY_SECONDS, self._process.kill)
-        watch.start()
+        word = threading.Timer(_WORD_SECONDS, _log.warning, (_PATIENCE, self._what))
+        for timer in (watch, word):
+            timer.start()
         line = self._process.stdout.readline()
         late = not watch.is_alive()
-        watch.cancel()
+        for timer in (watch, word):
+            timer.cancel()
         try:
             answer: dict[str, Any] = json.loads(line)
         except ValueError:

@@ -20,6 +20,7 @@ from cimlab.board.hal_array import HalArray
 from cimlab.board.serve import serve
 from cimlab.board.service import BoardService, Job
 from cimlab.core.array import Unfold, Window
+from cimlab.mock_hw.compiling import announced
 from cimlab.mock_hw.devices.base import DeviceModel
 from cimlab.mock_hw.ramps import TRIAL
 from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
@@ -148,6 +149,7 @@ def run_board(
         ConfigError: It cannot listen there, or the state file is another chip's.
         LinkClosed: The address is in use, or a serial line failed.
     """
+    announced()
     warm_up(chip.device)
     with emulated_board(chip, jobs, state, token) as service:
         serve(service, listen, protected=token is not None, while_stdin=while_stdin, ready=ready)

@@ -117,13 +117,15 @@ BLOCK = 256
 
 @numba.njit(cache=True, nogil=True)
 def first_normals(n, cells, events, stream, key0, key1, words, z):  # type: ignore[no-untyped-def]
-    """z[0, :n] = the first normal of each cell's next event; words and z are (2, n).
+    """z[0, :n] = the first normal of each cell's next event, which is then counted.
 
-    cells and events are uint32.
+    cells and events are uint32; words and z (2, n) are scratch.
     """
     u, w, first, second = words[0], words[1], z[0], z[1]
     for i in range(n):
         u[i], w[i], _c, _d = philox(U32(0), events[i], cells[i], U32(stream), key0, key1)
+    for i in range(n):
+        events[i] += U32(1)
     box_muller(n, u, w, first.view(np.int32), first, second)
 
 

@@ -136,14 +136,12 @@ def numbers_of(ramp: Ramp, front: Front) -> Numbers:
 
 
 @_lanes
-def _amplitudes(n, v, codes_per_volt, volts_per_code, pulsed, vp, before, g):  # type: ignore[no-untyped-def]
-    """What the pulse converters make of v (V); one pulse more."""
+def _amplitudes(n, v, codes_per_volt, volts_per_code, vp, before, g):  # type: ignore[no-untyped-def]
+    """What the pulse converters make of v (V); what the cells are before."""
     for i in range(n):
         vp[i] = np.float32(np.rint(v[i] * codes_per_volt)) * volts_per_code
     for i in range(n):
         before[i] = g[i]
-    for i in range(n):
-        pulsed[i] += U32(1)
 
 
 @_lanes
@@ -281,7 +279,7 @@ def ramp_cells(  # type: ignore[no-untyped-def]
                 given += 1
                 if powered:
                     first_normals(lanes, cell, pulsed, pulse_stream, key0, key1, words, z)
-                    _amplitudes(lanes, v, codes_per_volt, volts_per_code, pulsed, vp, before, g)
+                    _amplitudes(lanes, v, codes_per_volt, volts_per_code, vp, before, g)
                     brram_block(lanes, g, vp, traits, z[0], law, x, bits, power)
                     _settled(lanes, alive, before, g)
             if number < 0:
@@ -294,7 +292,6 @@ def ramp_cells(  # type: ignore[no-untyped-def]
             for _ in range(averages):
                 first_normals(lanes, cell, reads, read_stream, key0, key1, words, z)
                 _convert(lanes, g, z[0], gain, offset, scale, sigma, top, sums, clipped)
-                reads[:lanes] += U32(1)
             _judge(
                 lanes, sums, clipped, goal, lsb, s[5], fresh, above, ends, most,
                 v, used, current, error, hit, turned, stay,
