@@ -11,7 +11,7 @@ from numba.core import event
 _log = logging.getLogger(__name__)
 
 
-class _Announcement(event.Listener):  # type: ignore[misc]
+class _Announcement(event.Listener):
     """Speaks when the first function of this package is compiled instead of loaded."""
 
     def on_start(self, event: Any) -> None:
@@ -32,4 +32,4 @@ def _announce() -> None:
 @functools.cache
 def announced() -> None:
     """From now on whoever waits for a compiler is told so, once a process."""
-    event.register("numba:compile", _Announcement())
+    event.register("numba:compile", _Announcement())  # type: ignore[no-untyped-call]

@@ -95,9 +95,11 @@ def _settings_of(plan: VerifyPlan, spec: ArraySpec) -> Mapping[str, float] | Non
     global _last
     if _last is None or _last[0] is not plan or _last[1] is not spec:
         plan.check(spec)
-        able = isinstance(plan, RampPlan) and plan.on_board == "auto"
-        beside = able and f"job:{plan.job}" in spec.capabilities
-        _last = plan, spec, plan.settings() if beside else None
+        settings = None
+        if isinstance(plan, RampPlan) and plan.on_board == "auto":
+            able = f"job:{plan.job}" in spec.capabilities
+            settings = plan.settings() if able else None
+        _last = plan, spec, settings
     return _last[2]
 
 
