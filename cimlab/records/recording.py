@@ -24,7 +24,8 @@ from cimlab.core.errors import CimError, RecordError
 
 from . import provenance
 from .making import build, publish
-from .traced import Arguments, Codec, Verbs, error_data
+from .traced import Arguments, Verbs
+from .values import Codec, error_data
 
 FORMAT = "cimlab-trace"
 FORMAT_VERSION = 1

@@ -19,7 +19,8 @@ from cimlab.core.errors import RecordError
 
 from .reader import open_reading
 from .recording import FORMAT, FORMAT_VERSION
-from .traced import ANSWERS, Arguments, Codec, Verbs, error_again, same, told
+from .traced import ANSWERS, Arguments, Verbs, told
+from .values import Codec, error_again, same
 
 _CELLS_MOST = 1 << 26
 _SPEC: TypeAdapter[ArraySpec] = TypeAdapter(ArraySpec)

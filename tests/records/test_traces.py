@@ -19,7 +19,7 @@ from cimlab.core.array import PairSum, Unfold, Window
 from cimlab.core.errors import BoardError, CapabilityError, CimError, LimitError, RecordError
 from cimlab.protocols import WriteVerify
 from cimlab.protocols.retention import RetentionPlan, retention
-from cimlab.records import traced
+from cimlab.records import values
 from cimlab.records.recording import Recording
 from cimlab.records.replay import Replay
 from tests.core.recorder import Recorder
@@ -100,7 +100,7 @@ def test_a_session_is_replayed_bit_for_bit_and_nothing_else(script, other, data,
         first = played(array, script)
         spec = array.spec
     with cimlab.open(f"replay:{file}") as again:
-        assert traced.same(played(again, script), first)
+        assert values.same(played(again, script), first)
         assert again.spec == replace(spec, identity=f"replay of {spec.identity}")
         with pytest.raises(RecordError, match="all .* recorded calls"):
             again.read(0.1)
@@ -108,7 +108,7 @@ def test_a_session_is_replayed_bit_for_bit_and_nothing_else(script, other, data,
         k = data.draw(st.integers(0, len(script) - 1))
         deviating = [*script[:k], other, *script[k + 1 :]]
         if other == script[k]:
-            assert traced.same(played(again, deviating), first)
+            assert values.same(played(again, deviating), first)
         else:
             with pytest.raises(RecordError, match=rf"{other.split()[0]}\("):
                 played(again, deviating)
@@ -131,7 +131,7 @@ def test_every_verb_reaches_the_array_as_it_was_called(tmp_path):
     assert [call[0] for call in array.calls] == [
         "read", "pulse", "pulse_and_read", "train", "close", "ground",
     ]  # fmt: skip
-    assert traced.same(array.calls[2][1][2:], (0.1, cells, 2, 5))
+    assert values.same(array.calls[2][1][2:], (0.1, cells, 2, 5))
 
 
 def test_refusals_name_what_was_asked_and_what_comes_next(tmp_path):
@@ -164,7 +164,7 @@ def test_the_station_s_limits_and_settings_are_the_replay_s(tmp_path):
         reading = array.read(0.15)
     with cimlab.open(f"replay:{tmp_path}/t.h5") as again:
         assert again.converters.v_read == 0.2
-        assert traced.same(again.read(0.15), reading)
+        assert values.same(again.read(0.15), reading)
         with pytest.raises(LimitError):
             again.pulse(1.6, 1e-6)
     with pytest.raises(RecordError, match="exists"):
@@ -202,7 +202,7 @@ def test_a_retention_run_is_replayed_with_its_times(tmp_path):
     with cimlab.open(f"model:?device=pcm&{SIZE}&trace={tmp_path}/t.h5") as array:
         first = points(array)
     with cimlab.open(f"replay:{tmp_path}/t.h5") as again:
-        assert traced.same(points(again), first)
+        assert values.same(points(again), first)
 
 
 def test_a_killed_session_leaves_all_it_answered(tmp_path):
