@@ -7,10 +7,10 @@ the same time, each in a thread of its own; if one of them fails, all are ground
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
-from functools import partial, reduce
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -33,12 +33,10 @@ from .array import (
     Window,
 )
 from .clock import RestingClock
-from .errors import CimError, ConfigError
-from .limits import tighter
-from .pieces import Piece, inputs_of, pair_sum, pieces_of, share
+from .errors import CimError
+from .pieces import Piece, inputs_of, joined_spec, pair_sum, pieces_of, same_inputs, share
 
 Answer = TypeVar("Answer")
-_ALIKE = ("rows", "cols", "dac_bits", "adc_bits", "vmm", "origin")
 
 
 class JoinedArray(ArrayBase):
@@ -56,7 +54,7 @@ class JoinedArray(ArrayBase):
     def __init__(self, members: Sequence[CimArray]) -> None:
         self.members = tuple(members)
         self.checks_inputs = all(member.checks_inputs for member in members)
-        self._spec = _joined([member.spec for member in members])
+        self._spec = joined_spec([member.spec for member in members])
         self._ends = np.cumsum([member.spec.tiles for member in members])
         ranges = tuple(x for member in members for x in member.converters.i_vmm)
         self._converters = replace(members[0].converters, i_vmm=ranges)
@@ -152,7 +150,7 @@ class JoinedArray(ArrayBase):
         def ask(k: int) -> dict[int, tuple[NDArray[np.float32], NDArray[np.int64]]]:
             """Values and clipped conversions of each sum that member k has tiles of."""
             found: dict[int, tuple[NDArray[np.float32], NDArray[np.int64]]] = {}
-            for numbers in _same_inputs(sums, pieces, k):
+            for numbers in same_inputs(sums, pieces, k):
                 own = [pair_sum(sums[n], pieces[n][k], k == min(pieces[n])) for n in numbers]
                 inputs = inputs_of(x, pieces[numbers[0]][k], unfold)
                 product = self.members[k].vmm_pairs(inputs, volts, own, unfold)
@@ -260,37 +258,6 @@ class JoinedArray(ArrayBase):
             with contextlib.suppress(CimError):
                 self.ground()
             raise
-
-
-def _joined(specs: Sequence[ArraySpec]) -> ArraySpec:
-    """What arrays are together; ConfigError when that is nothing."""
-    first = specs[0]
-    for spec in specs[1:]:
-        for name in _ALIKE:
-            if getattr(spec, name) != getattr(first, name):
-                raise ConfigError(
-                    f"arrays that are joined have the same {name}, not {getattr(first, name)} "
-                    f"({first.identity}) and {getattr(spec, name)} ({spec.identity})"
-                )
-    return replace(
-        first,
-        tiles=sum(spec.tiles for spec in specs),
-        limits=reduce(tighter, [spec.limits for spec in specs]),
-        identity=" + ".join(spec.identity for spec in specs),
-        capabilities=frozenset.intersection(*[spec.capabilities for spec in specs]),
-    )
-
-
-def _same_inputs(
-    sums: Sequence[PairSum], pieces: Sequence[Mapping[int, Piece]], k: int
-) -> Iterable[list[int]]:
-    """Numbers of the sums that member k has tiles of, those of the same inputs together."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for n, own in enumerate(pieces):
-        if k in own:
-            wanted = (sums[n].window.n_rows, *own[k].positions.tolist())
-            groups.setdefault(wanted, []).append(n)
-    return groups.values()
 
 
 def _reading(found: Sequence[Reading], cells: Addresses | None = None) -> Reading:

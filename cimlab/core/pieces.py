@@ -1,13 +1,19 @@
-"""Windows that span several arrays, cut into what each of them does."""
+"""What several arrays are as one, and windows that span them, cut into what each of them does."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .array import PairSum, Unfold, Window
+from .array import ArraySpec, PairSum, Unfold, Window
+from .errors import ConfigError
+from .limits import tighter
+
+_ALIKE = ("rows", "cols", "dac_bits", "adc_bits", "vmm", "origin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +64,34 @@ def pair_sum(part: PairSum, piece: Piece, first: bool) -> PairSum:
 def share(values: ArrayLike, shape: tuple[int, ...], part: slice) -> NDArray[np.generic]:
     """A part of values that broadcast to a shape, along its first axis."""
     return np.broadcast_to(np.asarray(values), shape)[part]
+
+
+def same_inputs(
+    sums: Sequence[PairSum], pieces: Sequence[Mapping[int, Piece]], k: int
+) -> Iterable[list[int]]:
+    """Numbers of the sums that member k has tiles of, those of the same inputs together."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for n, own in enumerate(pieces):
+        if k in own:
+            wanted = (sums[n].window.n_rows, *own[k].positions.tolist())
+            groups.setdefault(wanted, []).append(n)
+    return groups.values()
+
+
+def joined_spec(specs: Sequence[ArraySpec]) -> ArraySpec:
+    """What arrays are together; ConfigError when that is nothing."""
+    first = specs[0]
+    for spec in specs[1:]:
+        for name in _ALIKE:
+            if getattr(spec, name) != getattr(first, name):
+                raise ConfigError(
+                    f"arrays that are joined have the same {name}, not {getattr(first, name)} "
+                    f"({first.identity}) and {getattr(spec, name)} ({spec.identity})"
+                )
+    return replace(
+        first,
+        tiles=sum(spec.tiles for spec in specs),
+        limits=reduce(tighter, [spec.limits for spec in specs]),
+        identity=" + ".join(spec.identity for spec in specs),
+        capabilities=frozenset.intersection(*[spec.capabilities for spec in specs]),
+    )
