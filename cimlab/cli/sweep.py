@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import time
-import tomllib
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -18,10 +17,9 @@ from cimlab.core.errors import ConfigError
 from . import files
 from .console import console, log, share_bar
 from .options import Json, Out, Station
+from .plan_options import make_plan, option
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
     from cimlab.core.array import Addresses
     from cimlab.measure import Outlook
     from cimlab.protocols.characterisation import CellPlan
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from cimlab.protocols.sweeps import Procedure
     from cimlab.rig import StationArray
 
-_LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 _UNITS = ("V", "A", "S", "s", "Ohm")
 
 Cells = Annotated[
@@ -79,7 +76,7 @@ def _command(procedure: Procedure) -> Any:
     parameters = {
         "station": (Station, "mock:"),
         "cells": (Cells, ["all"]),
-        **{name: (_option(info, schema[name]), None) for name, info in fields.items()},
+        **{name: (option(info, schema[name]), None) for name, info in fields.items()},
         "plan_file": (PlanFile, None),
         **({"health": (HealthFile, None)} if procedure.name == "screen" else {}),
         "dry_run": (DryRun, False),
@@ -98,46 +95,6 @@ def _command(procedure: Procedure) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(procedure.name, help=f"{procedure.title}. {inspect.getdoc(procedure.plan)}")(run)
     return typer.main.get_command(app)
-
-
-def _option(info: FieldInfo, schema: Mapping[str, Any]) -> Any:
-    """A field as an option that may be left out."""
-    limits = [f"{sign} {schema[key]:g}" for key, sign in _LIMITS.items() if key in schema]
-    default = info.default
-    if isinstance(default, tuple):
-        default = ",".join(map(str, default)) or "none"
-    text = "; ".join(part for part in (info.description, ", ".join(limits)) if part)
-    shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
-    kind = str if schema.get("type") == "array" else info.annotation
-    return Annotated[kind | None, typer.Option(help=f"{text} [default: {shown}]")]  # type: ignore[operator]
-
-
-def make_plan(kind: type[CellPlan], given: Mapping[str, Any], file: Path | None) -> CellPlan:
-    """A plan from options, over those of a TOML file; ConfigError says what is wrong where."""
-    from pydantic import ValidationError
-
-    settings: dict[str, Any] = {}
-    if file is not None:
-        try:
-            settings = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"cannot read the plan {file}: {error}") from error
-    fields = kind.model_fields
-    settings |= {
-        name: value.split(",") if isinstance(value, str) and _is_list(fields[name]) else value
-        for name, value in given.items()
-    }
-    try:
-        return kind.model_validate(settings)
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or kind.__name__}: {e['msg']}" for e in error.errors()
-        )
-        raise ConfigError(wrong) from error
-
-
-def _is_list(info: FieldInfo) -> bool:
-    return isinstance(info.default, tuple)
 
 
 def _sweep(
