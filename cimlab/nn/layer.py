@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cimlab.core.array import CimArray, Floats, PairProduct, PairSum, Product, Unfold
 from cimlab.protocols import calibration
 
 from . import digital
+from .combining import combination
 from .mapping import DeviceWindow
 from .tiling import Placement, Strip
 from .transposed import back
@@ -132,7 +132,7 @@ class ChipLayer(nn.Module):
 
     def correct(self, columns: calibration.ColumnCalibration | None) -> None:
         """Set the gain and offset of the columns; None for ideal ones."""
-        self._combine = [_combination(strip, columns) for strip in self._strips]
+        self._combine = [combination(strip, columns) for strip in self._strips]
 
     def measure(self, x: Tensor) -> Tensor:
         """The layer's output (without a graph) for activations: pairs on chip, and bias."""
@@ -291,24 +291,3 @@ class _Measured(torch.autograd.Function):
         if need_x and cells is not None:
             to_x = layer.errors(grads[0], x, cells)
         return to_x, *others, None
-
-
-def _combination(
-    strip: Strip, columns: calibration.ColumnCalibration | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights (tiles, columns) and constants (tiles, outputs): column to pair currents.
-
-    Correcting and subtracting are linear: one sum does both.
-    """
-    window, targets = strip.window, strip.targets
-    tiles, own = list(window.tiles), slice(*window.cols)
-    shape = (len(tiles), window.n_cols)
-    gain, offset = np.ones(shape), np.zeros(shape)
-    if columns is not None:
-        gain, offset = columns.gain[tiles, own], columns.offset[tiles, own]
-    weights = np.tile([1.0, -1.0], window.n_cols // 2) / gain
-    pairs_of = -(offset * weights).reshape(*shape[:1], -1, 2).sum(2)
-    constants = np.zeros((len(tiles), strip.outputs[1] - strip.outputs[0]), np.float32)
-    tile, pair = np.nonzero(targets >= 0)
-    constants[tile, targets[tile, pair]] = pairs_of[tile, pair]
-    return weights.astype(np.float32), constants
