@@ -29,7 +29,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "naive": ("paper", {"mode": "naive", "schedule": "cosine"}),
     "paper": ("paper", {}),
     "tuned": ("tuned", {}),
-    "tuned-fine": ("tuned", {"threshold": 0.15}),
+    "tuned-fine": ("tuned", {"threshold": 0.1, "remainder": "keep", "stagger": True}),
     "nandakumar": ("paper", {"policy": "nandakumar"}),
     "hic": ("paper", {"policy": "hic"}),
     "stellar": ("paper", {"policy": "stellar"}),
