@@ -42,6 +42,10 @@ class CountingHal:
         hal: The hardware.
         counts: Where pulses are counted, uint32, one a cell in order of address, any shape; used
             in place, so it may live in a file. New zeros if None.
+
+    Attributes:
+        takes_floats: Whether `vmm` and `vmm_pairs` work: the hardware does, and all of its DAC may
+            be used.
     """
 
     def __init__(self, hal: BoardHal, counts: NDArray[np.uint32] | None = None) -> None:
@@ -63,6 +67,7 @@ class CountingHal:
         self._pair_hal = hal if isinstance(hal, PairHal) else None
         # the last job that was found harmless, and by which limits
         self._passed: tuple[str, dict[str, float], Limits, float] | None = None
+        self._look()
 
     @property
     def info(self) -> HalInfo:
@@ -77,6 +82,7 @@ class CountingHal:
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._info = dataclasses.replace(self._info, limits=limits)
+        self._look()
 
     @property
     def counts(self) -> NDArray[np.uint32]:
@@ -92,6 +98,11 @@ class CountingHal:
             raise LimitError("ADC full scales must be positive")
         self._hal.configure(v_read, i_read, i_vmm)
         self._v_read = v_read
+        self._look()
+
+    def _look(self) -> None:
+        """Whether floats may be taken: kept, because asking costs a share of a small product."""
+        self.takes_floats = self._float_hal is not None and self._v_read <= self.limits.v_read
 
     def gate(self, code: int) -> None:
         """See BoardHal."""
@@ -125,11 +136,6 @@ class CountingHal:
             self._info.adc_bits,
             lambda codes, window, unfold: self._hal.convert(codes, window, unfold, False),
         )
-
-    @property
-    def takes_floats(self) -> bool:
-        """Whether `vmm` and `vmm_pairs` work: the hardware does, and all of its DAC may be used."""
-        return self._float_hal is not None and self._v_read <= self.limits.v_read
 
     def vmm(self, v: Floats, window: Window, unfold: Unfold | None, transposed: bool) -> Product:
         """See FloatHal; only if `takes_floats`."""
