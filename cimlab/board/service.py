@@ -256,11 +256,12 @@ def _in_parts(
     array: CimArray, name: str, settings: Settings, cells: Addresses, target: Floats
 ) -> Generator[object, None, JobResult]:
     """A job of the hardware's own, so many cells at a time: between two parts the link is heard."""
-    parts = []
+    parts: list[JobResult] = []
     for start in range(0, max(cells.size, 1), JOB_CELLS):
+        if parts:
+            yield parts[-1]
         span = slice(start, start + JOB_CELLS)
         parts.append(array.run_job(name, settings, cells[span], target[span]))
-        yield parts[-1]
     return JobResult(
         np.concatenate([part.current for part in parts]),
         np.concatenate([part.pulses for part in parts]),

@@ -63,7 +63,7 @@ def added(
     found, clipped = pairs
     size = outputs(shape, sums, unfold)
     out = np.empty((*size[:2], math.prod(size[2:])), np.float32)
-    add(out, sums, found, units)
+    add(out, sums, found, units, places(sums))
     return PairProduct(out.reshape(size), clipped)
 
 
@@ -75,16 +75,29 @@ def outputs(
     return shape[0], sum(part.constant.size for part in sums), *size
 
 
-def add(out: Numbers, sums: Sequence[PairSum], found: Numbers, units: Sequence[Numbers]) -> None:
-    """Fill out (images, outputs, positions) with the sums of pairs (images, pairs, positions)."""
+def places(sums: Sequence[PairSum]) -> list[list[Numbers]]:
+    """To which outputs the wanted pairs of each tile of each window go."""
+    return [[targets[targets >= 0] for targets in part.targets] for part in sums]
+
+
+def add(
+    out: Numbers,
+    sums: Sequence[PairSum],
+    found: Numbers,
+    units: Sequence[Numbers],
+    outputs_of: Sequence[Sequence[Numbers]],
+) -> None:
+    """Fill out (images, outputs, positions) with the sums of pairs (images, pairs, positions).
+
+    units as for `added`, outputs_of as `places` gives them.
+    """
     first = start = 0
-    for part, unit in zip(sums, units, strict=True):
+    for part, unit, tiles in zip(sums, units, outputs_of, strict=True):
         total = out[:, first : first + part.constant.size]
         total[:] = part.constant[:, None]
-        for k, targets in enumerate(part.targets):
-            to = targets[targets >= 0]
+        for k, to in enumerate(tiles):
             own = found[:, start : start + to.size]
-            if to.size == len(total[0]) and (to == np.arange(to.size)).all():
+            if to.size == part.constant.size and (to[1:] > to[:-1]).all():  # all, in order
                 total += own * unit[k]
             else:
                 total[:, to] += own * unit[k]

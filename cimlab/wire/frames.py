@@ -97,7 +97,7 @@ def encode(
         if length >= BULK_LEAST:
             behind = BEHIND.pack(length, _crc(parts))
             announced = encode(kind, verb, session, seq, [behind], flags | BULK)
-            return b"".join((announced, *parts))
+            return b"".join((announced, *parts, b"\0"))
     header = HEADER.pack(VERSION, kind, verb, flags, session, seq)
     crc = _crc(parts, zlib.crc32(header))
     return bytes(cobs.encode(b"".join((header, *parts, CRC.pack(crc)))) + b"\0")

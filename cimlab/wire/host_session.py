@@ -75,6 +75,8 @@ class HostSession:
     Attributes:
         info: What the board said about itself; None until it did.
         statistics: What went over the link so far.
+        astray: Bytes were lost on a stream that carries bulk payloads: no telling where a frame
+            begins. The owner opens another one.
     """
 
     def __init__(
@@ -98,6 +100,8 @@ class HostSession:
         self._backoff = 1
         self._streams = 0
         self._greeted = self._next
+        self._bulk = False
+        self.astray = False
 
     # what the owner asks for
 
@@ -114,7 +118,7 @@ class HostSession:
             self._progress = now
         else:
             self.statistics.reconnects += 1
-        self._ready = False
+        self._ready = self.astray = False
         self._decoder.reset()
         self._out = [b"\0"]
         self._calls = {t: p for t, p in self._calls.items() if p.verb != Verb.HELLO}
@@ -149,6 +153,7 @@ class HostSession:
         """
         if not (self._pending or self._calls):
             self._progress = now
+        self._bulk |= bulk
         seq = self._next
         self._next += 1
         self.statistics.requests += 1
@@ -199,7 +204,9 @@ class HostSession:
         for frame in self._decoder.feed(data):
             if frame is None:
                 self.statistics.broken += 1
-                if self._ready and self._pending:
+                if self._bulk:
+                    self.astray = True
+                elif self._ready and self._pending:
                     self._ping(now)
                 continue
             self.statistics.frames += 1
@@ -224,7 +231,9 @@ class HostSession:
                 "address right?"
             )
         if self.wait(now) == 0.0:
-            self.statistics.broken += self._decoder.give_up()
+            if self._decoder.give_up():
+                self.statistics.broken += 1
+                self.astray = True
             for call in self._calls.values():
                 self._repeat(call, now)
             if self._ready and self._pending:
@@ -301,6 +310,7 @@ class HostSession:
 
     def _status(self, frame: Frame, now: float) -> None:
         report = Report.unpack(frame.payload)
+        self.astray |= self._bulk and frame.verb == frame.seq == 0
         if frame.verb == Verb.PING:
             order = frame.seq
         elif frame.seq in self._pending:

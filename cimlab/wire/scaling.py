@@ -122,7 +122,9 @@ def drive_codes(x: Floats, volts: float, v_read: float, bits: int) -> NDArray[np
     top = (1 << bits) - 1
     scaled = np.multiply(x, np.float32(volts * top / v_read), dtype=np.float32)
     np.rint(scaled, out=scaled)
-    np.clip(scaled, 0, top, out=scaled)
+    # sooner than np.clip for a few of them
+    np.maximum(scaled, np.float32(0), out=scaled)
+    np.minimum(scaled, np.float32(top), out=scaled)
     return scaled.astype(np.uint8)
 
 

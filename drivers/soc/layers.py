@@ -68,6 +68,8 @@ class _Layout:
     """What of a layer's products does not change from one to the next."""
 
     parts: list[Part]
+    outputs: list[list[pairs.Numbers]] = field(default_factory=list)
+    """See `pairs.places`."""
     weighed: int = -1
     """When its weights were last seen to be in force."""
     cuts: dict[tuple[object, ...], tuple[list[slice], tuple[int, int, int], int]] = field(
@@ -102,16 +104,18 @@ class Layers:
         layout, spec = self._layout(sums), self._spec
         if not self._in_force(layout):
             return None
-        units = scaling.pair_units(sums, settings, spec.adc_bits)
-        shape = pairs.outputs(x.shape, sums, unfold)
-        out = np.empty((*shape[:2], math.prod(shape[2:])), np.float32)
-        clipped = np.zeros(sum(len(part.targets) for part in sums), np.int64)
 
         def codes(part: slice) -> Codes8:
             return scaling.drive_codes(x[part], volts, settings.v_read, spec.dac_bits)
 
-        for span, found, clips in self._answers(layout, x.shape, codes, unfold):
-            pairs.add(out[span], sums, found, units)
+        answers = self._answers(layout, x.shape, codes, unfold)
+        # the board is at work from here on
+        units = scaling.pair_units(sums, settings, spec.adc_bits)
+        shape = pairs.outputs(x.shape, sums, unfold)
+        out = np.empty((*shape[:2], math.prod(shape[2:])), np.float32)
+        clipped = np.zeros(sum(len(part.targets) for part in sums), np.int64)
+        for span, found, clips in answers:
+            pairs.add(out[span], sums, found, units, layout.outputs)
             clipped += clips
         return PairProduct(out.reshape(shape), clipped)
 
@@ -137,7 +141,7 @@ class Layers:
         codes: Callable[[slice], Codes8],
         unfold: Unfold | None,
     ) -> Iterator[tuple[slice, NDArray[np.int16], NDArray[np.int64]]]:
-        """Numbers and clipped conversions of one part of a batch after the other.
+        """Numbers and clipped conversions of one part of a batch after the other, asked for now.
 
         Args:
             layout: What is wanted of the board.
@@ -158,8 +162,12 @@ class Layers:
                 request = _request(layout.parts, codes(span), unfold)
                 yield Request(Verb.PAIRS, request.pack(), request.flags)
 
-        for span, answer in zip(cuts, self._link.exchange(requests()), strict=True):
-            yield span, *products.unpack_pairs(answer, (span.stop - span.start, *size[1:]), tiles)
+        def unpacked(
+            part: slice, answer: memoryview
+        ) -> tuple[slice, NDArray[np.int16], NDArray[np.int64]]:
+            return part, *products.unpack_pairs(answer, (part.stop - part.start, *size[1:]), tiles)
+
+        return map(unpacked, cuts, self._link.exchange(requests()))
 
     def _layout(self, sums: Sequence[PairSum]) -> _Layout:
         # by content: whoever made these arrays may change them
@@ -170,7 +178,7 @@ class Layers:
                 self._layouts.clear()
             parts = pairs.parts_of(sums)
             parts = [replace(p, weights=scaling.sixteen_bits(p.weights)) for p in parts]
-            found = self._layouts[key] = _Layout(parts)
+            found = self._layouts[key] = _Layout(parts, pairs.places(sums))
         return found
 
     def _in_force(self, layout: _Layout) -> bool:

@@ -86,23 +86,34 @@ class BoardLink:
     def exchange(self, requests: Iterable[Request]) -> Iterator[memoryview]:
         """Payloads of the answers, in order; as many requests as may be are under way at once.
 
+        The first of them are when this returns: what the caller still has to do costs no time.
+
         Raises:
             BoardError: The board refused or failed a request; those behind it are still waited for.
             LinkError: The link failed for good.
         """
-        session = self._session
-        waiting = iter(requests)
-        sent: deque[int] = deque()
+        waiting, sent = iter(requests), deque[int]()
+        upcoming = self._send(next(waiting, None), waiting, sent)
+        return self._answers(upcoming, waiting, sent)
+
+    def _send(
+        self, upcoming: Request | None, waiting: Iterator[Request], sent: deque[int]
+    ) -> Request | None:
+        """Send what there is room for; the first that there is none for."""
+        while upcoming is not None and self._session.room:
+            sent.append(self._session.send(*upcoming, self._clock.now(), self._bulk))
+            self._flush()  # the board begins while the next one is made
+            upcoming = next(waiting, None)
+        return upcoming
+
+    def _answers(
+        self, upcoming: Request | None, waiting: Iterator[Request], sent: deque[int]
+    ) -> Iterator[memoryview]:
         failure: BoardError | None = None
-        upcoming = next(waiting, None)
         while upcoming is not None or sent:
-            while upcoming is not None and session.room:
-                now = self._clock.now()
-                sent.append(session.send(*upcoming, now, self._bulk))
-                self._flush()  # the board begins while the next one is made
-                upcoming = next(waiting, None) if failure is None else None
+            upcoming = self._send(upcoming, waiting, sent)
             try:
-                answer = session.take(sent[0]) if sent else None
+                answer = self._session.take(sent[0]) if sent else None
             except BoardError as error:
                 failure, upcoming = failure or error, None
                 sent.popleft()
@@ -157,6 +168,8 @@ class BoardLink:
         if data:
             session.receive(data, now)
         session.poll(now)
+        if session.astray:
+            self._reopen(LinkClosed("bytes were lost on a connection that should not lose any"))
 
     def _flush(self) -> bool:
         """Write what is to be written; no if the stream broke, and another one was opened."""
