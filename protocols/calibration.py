@@ -22,6 +22,8 @@ from cimlab.core.array import CimArray, Floats, Product
 from cimlab.core.errors import ConfigError
 from cimlab.protocols.procedure import Plan, idle_on_error
 
+LEAST = 0.25
+"""Smallest range of a product, over that of single cells."""
 PASSES = 20
 """A range moves by a factor 2 a pass when it clips: a million is enough."""
 
@@ -81,7 +83,9 @@ def adc_range(
 ) -> tuple[float, ...]:
     """Fit the VMM full scale of some tiles, and configure the array with it.
 
-    A tile whose outputs are all zero keeps its range: a layer may fall silent in mid-training.
+    A tile whose outputs are all zero keeps its range: a layer may fall silent in mid-training. No
+    range becomes smaller than a share of that for single cells (`LEAST`): the offset of a silent
+    tile's converter is no current to be looked at ever more closely.
 
     Args:
         array: The array; the ranges of other tiles stay.
@@ -103,10 +107,12 @@ def adc_range(
             ranges = np.asarray(array.converters.i_vmm)
             clips = product.saturated.mean(axis=(1, 2)) > plan.clipped
             top = np.quantile(product.current, 1 - plan.clipped, axis=(1, 2)) * plan.headroom
-            silent = top <= 0
+            silent, own = top <= 0, ranges[chosen]
             # from a range far too large only a few codes were used: look again from closer
-            settled = silent | ~clips & (top > 0.5 * ranges[chosen])
-            fitted = np.where(silent, ranges[chosen], np.where(clips, 2 * ranges[chosen], top))
+            least = LEAST * array.converters.i_read
+            settled = silent | ~clips & ((top > 0.5 * own) | (own <= least))
+            top = np.maximum(top, least)
+            fitted = np.where(silent, own, np.where(clips, 2 * own, top))
             ranges[chosen] = fitted
             array.configure(replace(array.converters, i_vmm=tuple(float(x) for x in ranges)))
             if settled.all():

@@ -55,6 +55,18 @@ class TestRange:
         with_range(array, 7e-6)
         assert adc_range(array, (0,), lambda: array.vmm(np.zeros((1, 9, 16)))) == (7e-6,)
 
+    @pytest.mark.parametrize("code", [1, 3])
+    def test_a_tile_that_gives_its_offset_alone_is_not_looked_at_ever_more_closely(self, code):
+        array = FakeArray()
+        with_range(array, 7e-6)
+
+        def drive():
+            (full,) = array.converters.i_vmm
+            current = np.full((1, 4, 16), code * LSB * full, np.float32)
+            return Product(current, np.zeros(current.shape, bool))
+
+        assert adc_range(array, (0,), drive) == pytest.approx((array.converters.i_read / 4,))
+
     def test_a_converter_that_always_clips_is_an_error(self):
         array = FakeArray()
         stuck = Product(np.ones((1, 4, 16), np.float32), np.ones((1, 4, 16), bool))
