@@ -14,7 +14,7 @@ CHUNK = 1 << 18
 """Most bytes one read returns."""
 CONNECT_TIMEOUT = 5.0
 """Wait for the other side to accept, s."""
-LOOK = 0.002
+LOOK = 0.0005
 """How long a reader looks for bytes before it sleeps, s."""
 WRITE_STALL = 10.0
 """Give up a write after so long without a byte taken, s."""
