@@ -15,7 +15,7 @@ from cimlab.fit.family import PULSES, Prepared
 from cimlab.fit.histories import MICRO, Array, Histories, Table, histories, is_retention, stuck
 from cimlab.fit.moments import open_loop, predict
 from cimlab.fit.population import Estimate, maximise
-from cimlab.mock_hw.devices import MODELS, DeviceModel, device
+from cimlab.mock_hw.devices import DeviceModel, device
 from cimlab.mock_hw.devices.brram import BulkRram
 
 PREPARE = {
