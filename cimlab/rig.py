@@ -43,7 +43,7 @@ from cimlab.drivers.streams import SerialStream, TcpStream
 from cimlab.emulated import EmulatedHardware
 from cimlab.life import Life
 from cimlab.minder import Minder
-from cimlab.wire.host_session import LinkStatistics
+from cimlab.wire.statistics import LinkStatistics
 from cimlab.wire.status import Status
 
 _log = logging.getLogger(__name__)

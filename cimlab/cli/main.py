@@ -70,9 +70,10 @@ class _Commands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands by section, each with its first sentence whole."""
         sections: dict[str, list[tuple[str, str]]] = {}
-        for name, command in self.commands.items():
-            rows = sections.setdefault(command.rich_help_panel, [])  # type: ignore[attr-defined]
-            rows.append((name, command.get_short_help_str(limit=200)))
+        commands: Any = self.commands  # typer's, which know their section
+        for name, command in commands.items():
+            row = name, command.get_short_help_str(limit=200)
+            sections.setdefault(command.rich_help_panel, []).append(row)
         for section, rows in sections.items():
             with formatter.section(section):
                 formatter.write_dl(rows)
@@ -115,13 +116,7 @@ def _group(section: str, name: str, help_text: str, **commands: Callable[..., No
     app.add_typer(group, name=name, rich_help_panel=section)
 
 
-ARRAYS, DEVICES, NETWORKS, RECORDS, TOOLS = (
-    "Arrays",
-    "Devices",
-    "Networks",
-    "Records",
-    "Tools",
-)
+ARRAYS, DEVICES, NETWORKS, RECORDS, TOOLS = "Arrays", "Devices", "Networks", "Records", "Tools"
 _command(ARRAYS, chip.info)
 _command(ARRAYS, chip.read)
 _command(ARRAYS, chip.program)

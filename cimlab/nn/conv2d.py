@@ -38,8 +38,8 @@ class ChipConv2d(ChipLayer):
         crest: float | None = None,
     ) -> None:
         super().__init__(layer, placement, array, scale, repeats, crest)
-        amounts, self._mode = layer._reversed_padding_repeated_twice, layer.padding_mode  # noqa: SLF001 - torch's own forward uses it
-        left, right, above, below = amounts
+        self._mode = layer.padding_mode
+        amounts = left, right, above, below = _frame(layer)
         zeros = self._mode == "zeros" and (left, above) == (right, below)
         self._frame = None if zeros else amounts
         self.unfold = Unfold(
@@ -110,6 +110,17 @@ class ChipConv2d(ChipLayer):
         return F.fold(
             columns.transpose(1, 2), x.shape[2:], u.kernel, u.dilation, u.padding, u.stride
         )
+
+
+def _frame(layer: nn.Conv2d) -> tuple[int, int, int, int]:
+    """Padding left, right, above and below; "same" puts the odd one right or below, as torch."""
+    if layer.padding == "same":
+        spans = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+        (above, below), (left, right) = [(span // 2, span - span // 2) for span in spans]
+    else:
+        above, left = (0, 0) if isinstance(layer.padding, str) else layer.padding
+        below, right = above, left
+    return left, right, above, below
 
 
 def _two(sizes: tuple[int, ...]) -> tuple[int, int]:

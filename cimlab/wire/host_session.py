@@ -13,14 +13,10 @@ from cimlab.core.errors import BoardError, LinkClosed, LinkProtocol, LinkTimeout
 
 from .frames import MAX_FRAME, OVERHEAD, VERSION, Buffer, Frame, FrameDecoder, Kind, Verb, encode
 from .messages import Hello, Info, Report, pack_before, unpack_error
+from .patience import Patience
+from .statistics import LinkStatistics
 from .status import Status
 
-FLOOR = 0.01
-"""Shortest wait before the board is asked what it has, s."""
-PATIENCE = 4.0
-"""That wait in usual answer times."""
-FIRST_WAIT = 0.2
-"""That wait while the board's watchdog time is not known, s."""
 STREAMS_MAX = 20
 """Most streams in a row that break before a request is answered."""
 
@@ -28,28 +24,6 @@ _LOST = {
     Status.NO_SESSION: "the board has given this session to another host, or lost it",
     Status.RESTARTED: "the board restarted, so it is unknown whether the last pulses happened",
 }
-
-
-@dataclass(slots=True)
-class LinkStatistics:
-    """What went over the link.
-
-    Attributes:
-        requests: Numbered requests, each counted once.
-        frames: Frames sent and received, whole ones.
-        bytes_out, bytes_in: Bytes on the stream.
-        retries: Requests sent again.
-        reconnects: Streams opened after the first.
-        broken: Damaged frames that arrived.
-    """
-
-    requests: int = 0
-    frames: int = 0
-    bytes_out: int = 0
-    bytes_in: int = 0
-    retries: int = 0
-    reconnects: int = 0
-    broken: int = 0
 
 
 @dataclass(slots=True)
@@ -86,7 +60,7 @@ class HostSession:
         self.statistics = LinkStatistics()
         self._id = session
         self._token = token
-        self._timeout = timeout
+        self._patience = Patience(timeout)
         self._decoder = FrameDecoder(max_frame)
         self._out: list[bytes] = []
         self._next = 1
@@ -95,9 +69,6 @@ class HostSession:
         self._calls: dict[int, _Pending] = {}  # HELLO, GROUND, BYE, by tag
         self._answers: dict[int, Frame] = {}  # by number, or minus tag
         self._ready = False
-        self._quiet_since = self._progress = 0.0
-        self._rtt = 0.0
-        self._backoff = 1
         self._streams = 0
         self._greeted = self._next
         self._bulk = False
@@ -115,7 +86,7 @@ class HostSession:
         if self._streams > STREAMS_MAX:
             raise LinkClosed(f"{STREAMS_MAX} streams broke before one request was answered")
         if self.info is None:
-            self._progress = now
+            self._patience.progress(now)
         else:
             self.statistics.reconnects += 1
         self._ready = self.astray = False
@@ -152,7 +123,7 @@ class HostSession:
         bulk: Long payloads, of its answer too, go behind their frames.
         """
         if not (self._pending or self._calls):
-            self._progress = now
+            self._patience.progress(now)
         self._bulk |= bulk
         seq = self._next
         self._next += 1
@@ -200,7 +171,7 @@ class HostSession:
             BoardError: The board refused HELLO.
         """
         self.statistics.bytes_in += len(data)
-        self._quiet_since = now
+        self._patience.heard(now)
         for frame in self._decoder.feed(data):
             if frame is None:
                 self.statistics.broken += 1
@@ -215,7 +186,7 @@ class HostSession:
 
     def wait(self, now: float) -> float:
         """Seconds until `poll` has something to do, unless bytes arrive before."""
-        return max(0.0, self._quiet_since + self._patience - now)
+        return self._patience.wait(now)
 
     def poll(self, now: float) -> None:
         """Ask what became of requests that are unanswered for too long.
@@ -227,8 +198,8 @@ class HostSession:
             return
         if self.expired(now):
             raise LinkTimeout(
-                f"the board answered nothing for {self._timeout:g} s; is it on, and is the "
-                "address right?"
+                f"the board answered nothing for {self._patience.timeout:g} s; is it on, and is "
+                "the address right?"
             )
         if self.wait(now) == 0.0:
             if self._decoder.give_up():
@@ -238,17 +209,11 @@ class HostSession:
                 self._repeat(call, now)
             if self._ready and self._pending:
                 self._ping(now)
-            self._backoff *= 2
+            self._patience.asked()
 
     def expired(self, now: float) -> bool:
         """Whether there was no progress for `timeout` seconds."""
-        return now - self._progress > self._timeout
-
-    @property
-    def _patience(self) -> float:
-        limit = self.info.watchdog / 3 if self.info else FIRST_WAIT
-        first = max(FLOOR, PATIENCE * self._rtt) if self.info else FIRST_WAIT
-        return min(first * self._backoff, limit)
+        return self._patience.expired(now)
 
     def _take_in(self, frame: Frame, now: float) -> None:
         if frame.version != VERSION:
@@ -287,6 +252,7 @@ class HostSession:
         if not (first <= info.next or first == self._next) or info.next > self._next:
             raise LinkProtocol(f"the board expects request {info.next}, we are at {self._next}")
         self.info = info
+        self._patience.watchdog = info.watchdog
         self._ready = True
         for pending in self._pending.values():
             self._repeat(pending, now)
@@ -300,7 +266,7 @@ class HostSession:
         if pending.verb != frame.verb:
             raise LinkProtocol(f"verb 0x{frame.verb:02x} answers to 0x{pending.verb:02x}")
         if not pending.repeated:
-            self._rtt += (now - pending.sent - self._rtt) / 8
+            self._patience.answered(now - pending.sent)
         self._advanced(now)
         self._streams = 0
         self._answers[frame.seq] = frame
@@ -318,16 +284,16 @@ class HostSession:
         else:
             order = 0
         if report.has(min(self._pending, default=0)):
-            self._progress = now
+            self._patience.progress(now)
         for seq, pending in self._pending.items():
             broken = frame.seq == 0 and seq == report.next
             if (pending.order < order or broken) and not report.has(seq):
                 self._repeat(pending, now)
-                self._backoff = 1
+                self._patience.hurry()
 
     def _advanced(self, now: float) -> None:
-        self._progress = now
-        self._backoff = 1
+        self._patience.progress(now)
+        self._patience.hurry()
 
     def _call(self, verb: Verb, payload: list[Buffer], now: float) -> int:
         tag = self._order + 1
@@ -346,7 +312,7 @@ class HostSession:
 
     def _transmit(self, verb: int, data: bytes, now: float) -> _Pending:
         self._order += 1
-        self._quiet_since = now
+        self._patience.heard(now)
         self.statistics.frames += 1
         self._out.append(data)
         return _Pending(verb, data, self._order, now)

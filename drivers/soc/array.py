@@ -30,8 +30,8 @@ from cimlab.drivers.soc.link import BoardLink, Request
 from cimlab.wire import products, scaling, verbs
 from cimlab.wire.fields import selection
 from cimlab.wire.frames import Verb
-from cimlab.wire.host_session import LinkStatistics
 from cimlab.wire.messages import Configure
+from cimlab.wire.statistics import LinkStatistics
 
 # the most bytes a cell takes in a request or an answer
 _PULSE_BYTES, _JOB_BYTES, _COUNTER_BYTES = 8, 13, 4

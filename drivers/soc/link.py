@@ -13,8 +13,9 @@ from cimlab.core.clock import Clock, RealClock
 from cimlab.core.errors import BoardError, LinkClosed, LinkError
 from cimlab.core.stream import Stream
 from cimlab.wire.frames import Buffer, Verb
-from cimlab.wire.host_session import HostSession, LinkStatistics
+from cimlab.wire.host_session import HostSession
 from cimlab.wire.messages import Info
+from cimlab.wire.statistics import LinkStatistics
 
 REOPEN_PAUSE = 0.1
 """Wait between attempts to open the stream again, s."""
@@ -156,11 +157,11 @@ class BoardLink:
     def _turn(self) -> None:
         """Write what is to be written, wait for bytes, take them in."""
         session = self._session
-        if not self._flush():
+        stream = self._flush()
+        if stream is None:
             return
-        assert self._stream is not None  # noqa: S101 - just written to
         try:
-            data = self._stream.read(session.wait(self._clock.now()))
+            data = stream.read(session.wait(self._clock.now()))
         except LinkError as error:
             self._reopen(error)
             return
@@ -171,17 +172,18 @@ class BoardLink:
         if session.astray:
             self._reopen(LinkClosed("bytes were lost on a connection that should not lose any"))
 
-    def _flush(self) -> bool:
-        """Write what is to be written; no if the stream broke, and another one was opened."""
-        if self._stream is None:
+    def _flush(self) -> Stream | None:
+        """Write what is to be written; the stream, or None if it broke and another was opened."""
+        stream = self._stream
+        if stream is None:
             raise LinkClosed("this link was closed; connect to the board again")
         try:
             if data := self._session.output():
-                self._stream.write(data)
+                stream.write(data)
         except LinkError as error:
             self._reopen(error)
-            return False
-        return True
+            return None
+        return stream
 
     def _reopen(self, error: LinkError) -> None:
         """Open the stream again, until the session's patience ends."""
