@@ -34,6 +34,9 @@ from cimlab.wire.verbs import AVERAGES_MAX
 
 from .hal import BoardHal, Codes8, FloatHal, HalInfo, JobHal, PairHal, RestingHal
 
+CODE8_MAX = 255
+"""The most that a code's field can hold."""
+
 
 class CountingHal:
     """BoardHal on a BoardHal; everything that reaches the hardware passes here, in codes.
@@ -262,7 +265,7 @@ class CountingHal:
             self._grounded = False
 
     def _check_inputs(self, codes: Codes8) -> None:
-        if codes.size and self._code_max() < np.iinfo(np.uint8).max:
+        if codes.size and self._code_max() < CODE8_MAX:
             self._check_code(int(codes.max()))
         self._power()
 

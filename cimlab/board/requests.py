@@ -24,8 +24,8 @@ _FLAGS: dict[int, int] = {
     Verb.VMM: products.UNFOLD | products.TRANSPOSED,
     Verb.PAIRS: products.UNFOLD,
 }
-BEGINNING = 32
-"""Bytes of a request for pairs by which a layout is looked up."""
+BEGINNING = 20
+"""Bytes of a request for pairs by which a layout is looked up: before the codes of any of them."""
 LAYOUTS_MAX = 1024
 """Layouts that are kept at hand; a network has a few for each layer."""
 

@@ -20,7 +20,7 @@ from cimlab.board.listeners import Line, Listener, SocketLine, listen
 from cimlab.board.service import BoardService, Connection
 from cimlab.core.errors import LinkClosed
 
-LOOK = 0.005
+LOOK = 0.02
 """How long the board looks for requests before it sleeps, s: a host that trains asks more often."""
 TICK = 0.05
 """Longest time between two looks at the watchdog, s."""

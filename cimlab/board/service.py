@@ -150,8 +150,7 @@ class BoardService:
         try:
             check_flags(verb, flags)
             if verb == Verb.JOB:
-                self._start(verbs.Job.unpack(payload, self._requests.size))
-                return None
+                return self._start(verbs.Job.unpack(payload, self._requests.size))
             return self._requests.execute(verb, flags, payload)
         except (BoardError, LinkProtocol):
             raise
@@ -174,7 +173,8 @@ class BoardService:
         except Exception:  # a HAL must not, but the link has to live on
             _log.exception("the hardware failed to ground")
 
-    def _start(self, request: verbs.Job) -> None:
+    def _start(self, request: verbs.Job) -> list[Buffer] | None:
+        """Begin a job; its reply if it is done at once."""
         native = f"job:{request.name}" in self._hal.info.capabilities
         if not native and request.name not in self._jobs:
             raise BoardError(Status.CAPABILITY, f"no job is called {request.name!r}")
@@ -185,23 +185,33 @@ class BoardService:
         target, array = request.target.astype(np.float64), self._requests.array
         if native:
             self._job = _in_parts(array, request.name, request.settings, cells, target)
-        else:
-            self._job = self._jobs[request.name](array, request.settings, cells, target)
+            return self._round(self._job)  # of a few cells that is all
+        self._job = self._jobs[request.name](array, request.settings, cells, target)
+        return None
 
     def _step(self, job: Generator[object, None, JobResult]) -> None:
-        answer: list[Buffer] | BoardError
+        answer: list[Buffer] | BoardError | None
+        try:
+            answer = self._round(job)
+        except BoardError as error:
+            answer = error
+        if answer is not None:
+            self._session.finish(answer)
+
+    def _round(self, job: Generator[object, None, JobResult]) -> list[Buffer] | None:
+        """One round of a job; its reply once it is done."""
         try:
             next(job)
-            return
+            return None
         except StopIteration as stop:
-            answer = verbs.pack_result(stop.value)
-        except (ConfigError, KeyError, TypeError, ValueError) as error:
-            answer = BoardError(Status.JOB, f"{type(error).__name__}: {error}")
-            self.ground()
+            self._job = None
+            return verbs.pack_result(stop.value)
         except Exception as error:
-            answer = self._failure(error)
-        self._job = None
-        self._session.finish(answer)
+            self._job = None
+            if isinstance(error, ConfigError | KeyError | TypeError | ValueError):
+                self.ground()
+                raise BoardError(Status.JOB, f"{type(error).__name__}: {error}") from error
+            raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> BoardError:
         match error:
@@ -262,6 +272,8 @@ def _in_parts(
             yield parts[-1]
         span = slice(start, start + JOB_CELLS)
         parts.append(array.run_job(name, settings, cells[span], target[span]))
+    if len(parts) == 1:
+        return parts[0]
     return JobResult(
         np.concatenate([part.current for part in parts]),
         np.concatenate([part.pulses for part in parts]),
