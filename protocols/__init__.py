@@ -11,7 +11,7 @@ from cimlab.protocols.passes import Passes
 from cimlab.protocols.pi_control import PiControl
 from cimlab.protocols.predicted import Predicted, Response
 from cimlab.protocols.procedure import Plan, Round, finish
-from cimlab.protocols.program import ProgramResult, program, program_steps
+from cimlab.protocols.program import ProgramResult, program, program_and_read, program_steps
 from cimlab.protocols.ramps import RampPlan
 from cimlab.protocols.triggered import Blind, BlindResult, blind, moved, program_pairs
 from cimlab.protocols.verified import VerifyPlan
@@ -36,6 +36,7 @@ __all__ = [
     "finish",
     "moved",
     "program",
+    "program_and_read",
     "program_pairs",
     "program_steps",
 ]

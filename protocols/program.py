@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cimlab.core.array import Addresses, ArraySpec, CimArray, JobResult, Mask
+from cimlab.core.array import Addresses, ArraySpec, CimArray, JobResult, Mask, Reading
 from cimlab.core.errors import ConfigError
 from cimlab.protocols.procedure import Steps, finish
 from cimlab.protocols.ramps import RampPlan
@@ -57,23 +57,11 @@ def program_steps(
         ConfigError: Cells not sorted or outside the array, targets not finite.
         LimitError: The plan's amplitudes, width or read voltage go beyond the array's limits.
     """
-    where = np.asarray(cells, np.int64)
-    goal = np.asarray(target, np.float64)
-    if goal.shape != where.shape:
-        goal = np.broadcast_to(goal, where.shape).copy()
-    spec = array.spec
-    if not ascending(where, spec.size):
-        raise ConfigError(f"cells must be rising addresses below {spec.size}")
-    if np.count_nonzero(np.isfinite(goal)) != goal.size:  # sooner than .all() for a few cells
-        raise ConfigError("targets must be finite currents")
-    settings = _settings_of(plan, spec)
-    place: Literal["host", "board"] = "host"
+    where, goal = _asked(array.spec, cells, target)
+    settings = _settings_of(plan, array.spec)
     if settings is not None:
-        place = "board"
-        done = _run(array, plan.job, settings, where, goal)
-    else:
-        done = yield from plan.run(array, where, _single(goal))
-    return ProgramResult(where, goal, done.current, done.pulses, done.converged, done.rounds, place)
+        return _result(where, goal, _run(array, plan.job, settings, where, goal), "board")
+    return _result(where, goal, (yield from plan.run(array, where, _single(goal))), "host")
 
 
 def program(
@@ -81,6 +69,48 @@ def program(
 ) -> ProgramResult:
     """Program cells (n,) to target currents (n,) A; see `program_steps`."""
     return finish(program_steps(array, plan, cells, target))
+
+
+def program_and_read(
+    array: CimArray,
+    plan: VerifyPlan,
+    cells: ArrayLike,
+    target: ArrayLike,
+    v_read: float,
+    averages: int = 1,
+) -> tuple[ProgramResult, Reading]:
+    """`program`, then a read of the same cells: one round trip where the array runs the loop."""
+    where, goal = _asked(array.spec, cells, target)
+    settings = _settings_of(plan, array.spec)
+    if settings is None or where.size > JOB_CELLS:
+        return program(array, plan, where, goal), array.read(v_read, where, averages)
+    done, reading = array.run_job_and_read(
+        plan.job, settings, where, _single(goal), v_read, averages
+    )
+    return _result(where, goal, done, "board"), reading
+
+
+def _asked(
+    spec: ArraySpec, cells: ArrayLike, target: ArrayLike
+) -> tuple[Addresses, NDArray[np.float64]]:
+    """Cells and targets as arrays; ConfigError where they make no sense."""
+    where = np.asarray(cells, np.int64)
+    goal = np.asarray(target, np.float64)
+    if goal.shape != where.shape:
+        goal = np.broadcast_to(goal, where.shape).copy()
+    if not ascending(where, spec.size):
+        raise ConfigError(f"cells must be rising addresses below {spec.size}")
+    if np.count_nonzero(np.isfinite(goal)) != goal.size:  # sooner than .all() for a few cells
+        raise ConfigError("targets must be finite currents")
+    return where, goal
+
+
+def _result(
+    cells: Addresses, target: NDArray[np.float64], done: JobResult, place: Literal["host", "board"]
+) -> ProgramResult:
+    return ProgramResult(
+        cells, target, done.current, done.pulses, done.converged, done.rounds, place
+    )
 
 
 _last: tuple[VerifyPlan, ArraySpec, Mapping[str, float] | None] | None = None

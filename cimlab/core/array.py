@@ -164,6 +164,18 @@ class CimArray(Protocol):
         """Run a programming protocol beside the chip, target (n,) A. Capability "job:<name>"."""
         ...
 
+    def run_job_and_read(
+        self,
+        name: str,
+        settings: Mapping[str, float],
+        cells: Addresses,
+        target: Floats,
+        v_read: float,
+        averages: int = 1,
+    ) -> tuple[JobResult, Reading]:
+        """Run a job, then read the same cells: over a link, one round trip."""
+        ...
+
     def ground(self) -> None:
         """Put every line at 0 V, now."""
         ...
@@ -226,6 +238,20 @@ class ArrayBase:
     ) -> JobResult:
         """Refused: needs capability "job:<name>"."""
         raise CapabilityError(f"this array cannot run the job {name!r} (capability 'job:{name}')")
+
+    def run_job_and_read(
+        self,
+        name: str,
+        settings: Mapping[str, float],
+        cells: Addresses,
+        target: Floats,
+        v_read: float,
+        averages: int = 1,
+    ) -> tuple[JobResult, Reading]:
+        """One after the other."""
+        array = cast(CimArray, self)
+        done = array.run_job(name, settings, cells, target)
+        return done, array.read(v_read, cells, averages)
 
     def close(self) -> None:
         """Nothing to release by default."""

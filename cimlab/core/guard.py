@@ -190,14 +190,22 @@ class Guarded(ArrayBase):
         self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
     ) -> JobResult:
         """See CimArray; settings are held to the limits by their names (see `_JOB_VOLTAGES`)."""
-        self._check_cells(cells)
-        if f"job:{name}" not in self._spec.capabilities:
-            return super().run_job(name, settings, cells, target)
-        self._check_settings(name, settings)
-        self._check_wear(1, cells)
-        if np.count_nonzero(np.isfinite(target)) != target.size:
-            raise LimitError(f"job {name!r}: a target current is not a finite number")
+        self._check_job(name, settings, cells, target)
         return self._array.run_job(name, settings, cells, target)
+
+    def run_job_and_read(
+        self,
+        name: str,
+        settings: Mapping[str, float],
+        cells: Addresses,
+        target: Floats,
+        v_read: float,
+        averages: int = 1,
+    ) -> tuple[JobResult, Reading]:
+        """See CimArray; the job is not run when the read is refused."""
+        self._check_read(v_read, None, averages)
+        self._check_job(name, settings, cells, target)
+        return self._array.run_job_and_read(name, settings, cells, target, v_read, averages)
 
     def ground(self) -> None:
         """See CimArray; never refused."""
@@ -296,6 +304,17 @@ class Guarded(ArrayBase):
                 f"cell addresses must rise strictly within 0..{self._spec.size - 1} "
                 f"(got {cells.min()}..{cells.max()})"
             )
+
+    def _check_job(
+        self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
+    ) -> None:
+        self._check_cells(cells)
+        if f"job:{name}" not in self._spec.capabilities:
+            super().run_job(name, settings, cells, target)  # refuses it
+        self._check_settings(name, settings)
+        self._check_wear(1, cells)
+        if np.count_nonzero(np.isfinite(target)) != target.size:
+            raise LimitError(f"job {name!r}: a target current is not a finite number")
 
     def _check_settings(self, name: str, settings: Mapping[str, float]) -> None:
         """Hold a job's settings to the limits: the board knows its own, not the station's."""

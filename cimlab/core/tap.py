@@ -197,6 +197,25 @@ class Tapped(ArrayBase):
         self._sink(JobRun(start, self._now() - start, name, settings, cells, result))
         return result
 
+    def run_job_and_read(
+        self,
+        name: str,
+        settings: Mapping[str, float],
+        cells: Addresses,
+        target: Floats,
+        v_read: float,
+        averages: int = 1,
+    ) -> tuple[JobResult, Reading]:
+        """See CimArray; emits JobRun and CellsRead, as if half of the time had been each one's."""
+        start = self._now()
+        result, reading = self._array.run_job_and_read(
+            name, settings, cells, target, v_read, averages
+        )
+        half = (self._now() - start) / 2
+        self._sink(JobRun(start, half, name, settings, cells, result))
+        self._sink(CellsRead(start + half, half, reading, averages))
+        return result, reading
+
     def ground(self) -> None:
         """See CimArray; emits Grounded."""
         start = self._now()

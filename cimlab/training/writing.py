@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cimlab.core.array import Addresses, CimArray, Floats, Mask
-from cimlab.protocols import Blind, RampPlan, blind, program
+from cimlab.core.array import Addresses, CimArray, Floats, Mask, Reading
+from cimlab.protocols import Blind, ProgramResult, RampPlan, blind, program, program_and_read
 
 from .accumulate import outcome
 from .team import ALONE, Team
@@ -71,13 +71,24 @@ class Writer:
             pulses = int(np.abs(applied.pulses).sum())
             np.add(believed, applied.expected, out=current)
             stuck[:] = False
+            if self.master == "readback":
+                current = self._currents(cells, self.averages)
         else:
-            done = program(self.array, self.plan, cells, target)
-            read = (done.current, done.converged, done.pulses)
-            pulses = outcome(*read, target, self.stuck, current, stuck)
-        if self.master == "readback":
-            current = self._currents(cells, self.averages)
+            done, after = self._programmed(self.plan, cells, target)
+            seen = (done.current, done.converged, done.pulses)
+            pulses = outcome(*seen, target, self.stuck, current, stuck)
+            if after is not None:
+                current = after.current
         return Written(self.team.mean(current), self.team.any(stuck), pulses)
+
+    def _programmed(
+        self, plan: RampPlan, cells: Addresses, target: Floats
+    ) -> tuple[ProgramResult, Reading | None]:
+        """What programming did, and what a read says after it if that is to be believed."""
+        if self.master == "ideal":
+            return program(self.array, plan, cells, target), None
+        v = self.array.converters.v_read
+        return program_and_read(self.array, plan, cells, target, v, self.averages)
 
     def read(self, cells: Addresses, averages: int | None = None) -> Floats:
         """Currents of sorted cells (n,), A, averaged."""

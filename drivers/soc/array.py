@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -110,12 +111,8 @@ class SocArray(ArrayBase):
     def read(self, v: float, cells: Addresses | None = None, averages: int = 1) -> Reading:
         """Read single cells; the voltage is rounded to the DAC's code and reported as applied."""
         code = self._read_code(v)
-
-        def requests() -> Iterator[Request]:
-            for part, _ in self._parts(cells, _PULSE_BYTES):
-                yield Request(Verb.READ, verbs.Read(code, averages, part).pack(self._spec.size))
-
-        return self._reading(requests(), code, cells, averages)
+        answers = self._link.exchange(self._reads(code, cells, averages))
+        return self._reading(answers, code, cells, averages)
 
     def pulse(
         self, v: ArrayLike, width: float, count: ArrayLike = 1, cells: Addresses | None = None
@@ -135,8 +132,8 @@ class SocArray(ArrayBase):
     ) -> Reading:
         """Pulse the cells, then read them all, in one request."""
         code = self._read_code(v_read)
-        requests = self._pulses(v, width, count, cells, averages, code)
-        return self._reading(requests, code, cells, averages)
+        answers = self._link.exchange(self._pulses(v, width, count, cells, averages, code))
+        return self._reading(answers, code, cells, averages)
 
     def vmm(self, v: Floats, window: Window | None = None) -> Product:
         """Multiply vectors of voltages by the window's conductances."""
@@ -183,22 +180,26 @@ class SocArray(ArrayBase):
         """Run a programming protocol beside the chip."""
         if f"job:{name}" not in self._spec.capabilities:
             return super().run_job(name, settings, cells, target)
-        targets = np.asarray(target, np.float32)
-        parts = list(self._parts(cells, _JOB_BYTES))
+        requests = self._job_requests(name, settings, cells, target)
+        return self._job_result(self._link.exchange(requests), cells)
 
-        def requests() -> Iterator[Request]:
-            for part, span in parts:
-                job = verbs.Job(name, settings, part, targets[span])
-                yield Request(Verb.JOB, job.pack(self._spec.size))
-
-        answers = zip(self._link.exchange(requests()), parts, strict=True)
-        results = [verbs.unpack_result(a, span.stop - span.start) for a, (_, span) in answers]
-        return JobResult(
-            current=np.concatenate([r.current for r in results]),
-            pulses=np.concatenate([r.pulses for r in results]),
-            converged=np.concatenate([r.converged for r in results]),
-            rounds=max(r.rounds for r in results),
-        )
+    def run_job_and_read(
+        self,
+        name: str,
+        settings: Mapping[str, float],
+        cells: Addresses,
+        target: Floats,
+        v_read: float,
+        averages: int = 1,
+    ) -> tuple[JobResult, Reading]:
+        """Run a programming protocol beside the chip; the reads are under way meanwhile."""
+        if f"job:{name}" not in self._spec.capabilities:
+            return super().run_job_and_read(name, settings, cells, target, v_read, averages)
+        code = self._read_code(v_read)
+        jobs = self._job_requests(name, settings, cells, target)
+        answers = self._link.exchange(chain(jobs, self._reads(code, cells, averages)))
+        result = self._job_result(answers, cells)
+        return result, self._reading(answers, code, cells, averages)
 
     def ground(self) -> None:
         """Put every line at 0 V, now; a job that runs is aborted."""
@@ -245,12 +246,41 @@ class SocArray(ArrayBase):
             pulse = verbs.Pulse(ticks, codes[span], counts[span], part, averages, code)
             yield Request(Verb.PULSE, pulse.pack(self._spec.size))
 
+    def _job_requests(
+        self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
+    ) -> Iterator[Request]:
+        targets = np.asarray(target, np.float32)
+        for part, span in self._parts(cells, _JOB_BYTES):
+            job = verbs.Job(name, settings, part, targets[span])
+            yield Request(Verb.JOB, job.pack(self._spec.size))
+
+    def _job_result(self, answers: Iterator[memoryview], cells: Addresses) -> JobResult:
+        """From as many answers as there are parts."""
+        spans = [span for _, span in self._parts(cells, _JOB_BYTES)]
+        results = [verbs.unpack_result(next(answers), s.stop - s.start) for s in spans]
+        if len(results) == 1:
+            return results[0]
+        return JobResult(
+            current=np.concatenate([r.current for r in results]),
+            pulses=np.concatenate([r.pulses for r in results]),
+            converged=np.concatenate([r.converged for r in results]),
+            rounds=max(r.rounds for r in results),
+        )
+
+    def _reads(self, code: int, cells: Addresses | None, averages: int) -> Iterator[Request]:
+        for part, _ in self._parts(cells, _PULSE_BYTES):
+            yield Request(Verb.READ, verbs.Read(code, averages, part).pack(self._spec.size))
+
     def _reading(
-        self, requests: Iterator[Request], code: int, cells: Addresses | None, averages: int
+        self,
+        answers: Iterator[memoryview],
+        code: int,
+        cells: Addresses | None,
+        averages: int,
     ) -> Reading:
+        """From the rest of the answers."""
         n, bits = verbs.count(cells, self._spec.size), self._spec.adc_bits
         sums, clipped = np.empty(n, np.uint16), np.empty(n, np.bool_)
-        answers = self._link.exchange(requests)
         for (_, span), answer in zip(self._parts(cells, _PULSE_BYTES), answers, strict=True):
             part = verbs.Codes.unpack(answer, span.stop - span.start, averages, (1 << bits) - 1)
             sums[span], clipped[span] = part.sums, part.clipped
