@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -22,6 +22,18 @@ Numbers: TypeAlias = NDArray[Any]
 Pairs: TypeAlias = tuple[Numbers, NDArray[np.int64]]
 """Wanted pairs of one or more windows, window after window and tile after tile, (images, pairs,
 positions), plain vectors at one position each; and how many conversions clipped, (tiles,)."""
+
+
+class Place(NamedTuple):
+    """Where the wanted pairs of a tile go.
+
+    Attributes:
+        size: How many they are.
+        outputs: Of which outputs they are parts; a slice where they are all of them, in order.
+    """
+
+    size: int
+    outputs: Numbers | slice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +87,17 @@ def outputs(
     return shape[0], sum(part.constant.size for part in sums), *size
 
 
-def places(sums: Sequence[PairSum]) -> list[list[Numbers]]:
+def places(sums: Sequence[PairSum]) -> list[list[Place]]:
     """To which outputs the wanted pairs of each tile of each window go."""
-    return [[targets[targets >= 0] for targets in part.targets] for part in sums]
+    return [
+        [_place(targets[targets >= 0], part.constant.size) for targets in part.targets]
+        for part in sums
+    ]
+
+
+def _place(to: Numbers, outputs: int) -> Place:
+    in_order = to.size == outputs and bool((to[1:] > to[:-1]).all())
+    return Place(to.size, slice(None) if in_order else to)
 
 
 def add(
@@ -85,23 +105,19 @@ def add(
     sums: Sequence[PairSum],
     found: Numbers,
     units: Sequence[Numbers],
-    outputs_of: Sequence[Sequence[Numbers]],
+    places_of: Sequence[Sequence[Place]],
 ) -> None:
     """Fill out (images, outputs, positions) with the sums of pairs (images, pairs, positions).
 
-    units as for `added`, outputs_of as `places` gives them.
+    units as for `added`, places_of as `places` gives them.
     """
     first = start = 0
-    for part, unit, tiles in zip(sums, units, outputs_of, strict=True):
+    for part, unit, tiles in zip(sums, units, places_of, strict=True):
         total = out[:, first : first + part.constant.size]
         total[:] = part.constant[:, None]
-        for k, to in enumerate(tiles):
-            own = found[:, start : start + to.size]
-            if to.size == part.constant.size and (to[1:] > to[:-1]).all():  # all, in order
-                total += own * unit[k]
-            else:
-                total[:, to] += own * unit[k]
-            start += to.size
+        for k, (size, outputs) in enumerate(tiles):
+            total[:, outputs] += found[:, start : start + size] * unit[k]
+            start += size
         first += part.constant.size
 
 

@@ -6,10 +6,10 @@ The codec is C (`cobs`, `zlib`) but for a few lines a frame; it copies each byte
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple, cast
+from zlib import crc32
 
 import numpy as np
 from cobs import cobs
@@ -92,21 +92,19 @@ def encode(
     """
     parts = cast("list[bytes]", payload)  # arrays are buffers too; Python 3.11 cannot say so
     if bulk:
-        # the pieces' own bytes: an array's length counts its elements
-        length = sum(memoryview(part).nbytes for part in parts)
+        length = crc = 0
+        for part in parts:
+            # the piece's own bytes: an array's length counts its elements
+            length += memoryview(part).nbytes
+            crc = crc32(part, crc)
         if length >= BULK_LEAST:
-            behind = BEHIND.pack(length, _crc(parts))
-            announced = encode(kind, verb, session, seq, [behind], flags | BULK)
+            announced = encode(kind, verb, session, seq, [BEHIND.pack(length, crc)], flags | BULK)
             return b"".join((announced, *parts, b"\0"))
     header = HEADER.pack(VERSION, kind, verb, flags, session, seq)
-    crc = _crc(parts, zlib.crc32(header))
-    return bytes(cobs.encode(b"".join((header, *parts, CRC.pack(crc)))) + b"\0")
-
-
-def _crc(parts: list[bytes], crc: int = 0) -> int:
+    crc = crc32(header)
     for part in parts:
-        crc = zlib.crc32(part, crc)
-    return crc
+        crc = crc32(part, crc)
+    return bytes(cobs.encode(b"".join((header, *parts, CRC.pack(crc)))) + b"\0")
 
 
 def decode(body: Buffer) -> Frame | None:
@@ -119,7 +117,7 @@ def decode(body: Buffer) -> Frame | None:
         return None
     view = memoryview(plain)
     end = len(plain) - CRC.size
-    if zlib.crc32(view[:end]) != CRC.unpack_from(plain, end)[0]:
+    if crc32(view[:end]) != CRC.unpack_from(plain, end)[0]:
         return None
     version, kind, verb, flags, session, seq = HEADER.unpack_from(plain)
     payload = view[HEADER.size : end]
@@ -160,7 +158,7 @@ class FrameDecoder:
     def feed(self, data: bytes) -> Iterator[Frame | None]:
         """Frames that end in these bytes; None stands for a broken one."""
         start = 0
-        while True:
+        while start < len(data):
             if self._announced is not None:
                 end = start + min(self._missing, len(data) - start)
                 self._missing -= end - start
@@ -169,11 +167,12 @@ class FrameDecoder:
                     return
                 start, frame = end, self._filled(self._announced)
             elif (end := data.find(0, start)) >= 0:
-                self._hold(data, start, end)
+                if start < end:
+                    self._hold(data, start, end)
                 start, chunks, skipped = end + 1, self._chunks, self._skipping
-                self.reset()
                 if not chunks and not skipped:
                     continue
+                self.reset()
                 frame = None if skipped else self._taken(_whole(chunks))
                 if self._missing:
                     continue
@@ -201,8 +200,9 @@ class FrameDecoder:
         """The frame that was put by, with the payload that has arrived."""
         payload = memoryview(cast("bytes", _whole(self._chunks)))
         self.reset()
-        whole = zlib.crc32(payload) == BEHIND.unpack(frame.payload)[1]
-        return frame._replace(payload=payload) if whole else None
+        whole = crc32(payload) == BEHIND.unpack(frame.payload)[1]
+        # not _replace, which takes four times as long
+        return Frame(*frame[:-2], payload, True) if whole else None
 
     def _hold(self, data: bytes, start: int, end: int) -> None:
         if start == end:

@@ -6,7 +6,6 @@ Unpacking checks form (LinkProtocol); whether the array has it and stands it is 
 
 from __future__ import annotations
 
-import functools
 import math
 import struct
 from dataclasses import dataclass
@@ -121,13 +120,19 @@ class Pairs:
 
     def pack(self) -> list[Buffer]:
         """The payload."""
+        return [self.head(), np.ascontiguousarray(self.codes)]
+
+    def head(self) -> bytes:
+        """The payload up to the codes."""
         shape = self.codes.shape
-        head: list[Buffer] = [_pairs_head(self.windows, tuple(w.tobytes() for w in self.wanted))]
+        head: list[Buffer] = [pack(_U8, len(self.windows))]
+        for window, wanted in zip(self.windows, self.wanted, strict=True):
+            head += [*_window(window), bitmap(wanted)]
         if self.unfold is None:
             head += [pack(_U32, shape[0]), pack(_U16, shape[1])]
         else:
             head += _map(shape, self.unfold)
-        return [*head, np.ascontiguousarray(self.codes)]
+        return b"".join(cast("list[bytes]", head))
 
     @classmethod
     def unpack(cls, payload: memoryview, flags: int) -> Pairs:
@@ -152,15 +157,6 @@ class Pairs:
         codes = reader.array(np.uint8, math.prod(shape)).reshape(shape)
         reader.end()
         return cls(tuple(windows), tuple(wanted), codes, unfold)
-
-
-@functools.lru_cache(maxsize=256)
-def _pairs_head(windows: tuple[Window, ...], wanted: tuple[bytes, ...]) -> bytes:
-    """Windows and what is wanted of them: a network asks for the same again and again."""
-    head: list[Buffer] = [pack(_U8, len(windows))]
-    for window, marks in zip(windows, wanted, strict=True):
-        head += [*_window(window), bitmap(np.frombuffer(marks, np.bool_))]
-    return b"".join(cast("list[bytes]", head))
 
 
 def pack_pairs(numbers: NDArray[np.int16], clipped: NDArray[np.int64]) -> list[Buffer]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +32,9 @@ from cimlab.wire.frames import Verb
 HEAD = 600
 """An allowance for a frame's fixed fields, bytes."""
 PART = 48_000
-"""Bytes of a part's request or answer, about: some hundred microseconds' work at either end."""
+"""Bytes of a request or answer beyond which a batch is cut: some hundred microseconds' work."""
+SHARES = (3 / 8, 7 / 8)
+"""Where it is: after the last and smallest part the board has nothing to do but to wait."""
 LAYOUTS_MAX = 1024
 """Layers that are remembered; a network has fewer."""
 
@@ -38,7 +42,7 @@ Codes8 = NDArray[np.uint8]
 
 
 def spans(link: BoardLink, spec: ArraySpec, batch: int, size_out: int, size_in: int) -> list[slice]:
-    """Cut a batch into parts, about equal, whose requests and answers fit a frame each.
+    """Cut a batch into parts whose requests and answers fit a frame each.
 
     Args:
         link: What they are for.
@@ -58,9 +62,31 @@ def spans(link: BoardLink, spec: ArraySpec, batch: int, size_out: int, size_in: 
             f"one vector needs {math.ceil(largest / batch)} bytes, the board's frames carry "
             f"{link.payload_max}"
         )
-    parts = -(-largest // PART)
-    step = max(min(most, -(-batch // parts)), 1)
-    return [slice(start, min(start + step, batch)) for start in range(0, batch, step)]
+    shares = SHARES if largest > PART else ()
+    ends = [0, *(round(batch * share) for share in shares), batch]
+    return [
+        slice(start, min(start + most, stop))
+        for first, stop in pairwise(ends)
+        for start in range(first, stop, max(most, 1))
+    ]
+
+
+class _Cuts(NamedTuple):
+    """A batch in parts.
+
+    Attributes:
+        spans: Which of its vectors or images.
+        heads: Of each part's request: all but the codes.
+        flags: Of the requests.
+        shape: Of the numbers that answer the whole batch.
+        tiles: Of all windows together.
+    """
+
+    spans: list[slice]
+    heads: list[bytes]
+    flags: int
+    shape: tuple[int, int, int]
+    tiles: int
 
 
 @dataclass(slots=True, eq=False)
@@ -68,14 +94,12 @@ class _Layout:
     """What of a layer's products does not change from one to the next."""
 
     parts: list[Part]
-    outputs: list[list[pairs.Numbers]] = field(default_factory=list)
+    outputs: list[list[pairs.Place]] = field(default_factory=list)
     """See `pairs.places`."""
     weighed: int = -1
     """When its weights were last seen to be in force."""
-    cuts: dict[tuple[object, ...], tuple[list[slice], tuple[int, int, int], int]] = field(
-        default_factory=dict
-    )
-    """By shape of the inputs: parts of the batch, shape of the numbers, tiles."""
+    cuts: dict[tuple[object, ...], _Cuts] = field(default_factory=dict)
+    """By shape of the inputs and how they are cut."""
 
 
 class Layers:
@@ -127,7 +151,7 @@ class Layers:
         if not self._in_force(layout):  # one after the other
             each = [self.convert(codes, [part], unfold) for part in parts]
             return np.concatenate([f[0] for f in each], 1), np.concatenate([f[1] for f in each])
-        whole = _request(parts, codes, unfold)
+        whole = _request(parts, codes.shape, unfold)
         out, clipped = np.empty(whole.answer_shape, np.int16), np.zeros(whole.tiles, np.int64)
         for span, found, clips in self._answers(layout, codes.shape, codes.__getitem__, unfold):
             out[span] = found
@@ -149,25 +173,30 @@ class Layers:
             codes: Input codes of a part.
             unfold: How maps are cut, or None.
         """
-        if (shape, unfold) not in layout.cuts:
-            whole = _request(layout.parts, np.broadcast_to(np.uint8(0), shape), unfold)
-            size, tiles = whole.answer_shape, whole.tiles
-            length = products.pairs_length(math.prod(size), tiles)
-            cuts = spans(self._link, self._spec, shape[0], math.prod(shape), length)
-            layout.cuts = {(shape, unfold): (cuts, size, tiles)}  # it has one shape at a time
-        cuts, size, tiles = layout.cuts[shape, unfold]
+        cuts = layout.cuts.get((shape, unfold))
+        if cuts is None:
+            cuts = self._cut(layout.parts, shape, unfold)
+            layout.cuts = {(shape, unfold): cuts}  # it has one shape at a time
+        spans, heads, flags, size, tiles = cuts
 
         def requests() -> Iterator[Request]:
-            for span in cuts:
-                request = _request(layout.parts, codes(span), unfold)
-                yield Request(Verb.PAIRS, request.pack(), request.flags)
+            for span, head in zip(spans, heads, strict=True):
+                yield Request(Verb.PAIRS, [head, codes(span)], flags)
 
         def unpacked(
             part: slice, answer: memoryview
         ) -> tuple[slice, NDArray[np.int16], NDArray[np.int64]]:
             return part, *products.unpack_pairs(answer, (part.stop - part.start, *size[1:]), tiles)
 
-        return map(unpacked, cuts, self._link.exchange(requests()))
+        return map(unpacked, spans, self._link.exchange(requests()))
+
+    def _cut(self, parts: Sequence[Part], shape: tuple[int, ...], unfold: Unfold | None) -> _Cuts:
+        whole = _request(parts, shape, unfold)
+        size, tiles = whole.answer_shape, whole.tiles
+        length = products.pairs_length(math.prod(size), tiles)
+        cuts = spans(self._link, self._spec, shape[0], math.prod(shape), length)
+        each = [_request(parts, (s.stop - s.start, *shape[1:]), unfold) for s in cuts]
+        return _Cuts(cuts, [request.head() for request in each], whole.flags, size, tiles)
 
     def _layout(self, sums: Sequence[PairSum]) -> _Layout:
         # by content: whoever made these arrays may change them
@@ -202,6 +231,9 @@ class Layers:
         return True
 
 
-def _request(parts: Sequence[Part], codes: Codes8, unfold: Unfold | None) -> products.Pairs:
+def _request(
+    parts: Sequence[Part], shape: tuple[int, ...], unfold: Unfold | None
+) -> products.Pairs:
+    """A request for inputs of a shape, without these."""
     windows, wanted = tuple(p.window for p in parts), tuple(p.wanted for p in parts)
-    return products.Pairs(windows, wanted, codes, unfold)
+    return products.Pairs(windows, wanted, np.broadcast_to(np.uint8(0), shape), unfold)
