@@ -388,6 +388,19 @@ def test_pairs_are_subtracted_by_the_weights_of_this_session(service: BoardServi
         host.ask(Verb.BYE, [])
 
 
+def test_a_layer_is_read_once_whatever_its_inputs(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, flags = pairs()
+    assert len(request[0]) < 32  # so short that codes follow soon
+    expected = host.ask(Verb.PAIRS, request, flags).kind
+    monkeypatch.setattr(Pairs, "unpack", None)
+    codes = np.asarray(request[-1])
+    for value in range(1, 4):
+        again = [*request[:-1], np.full_like(codes, value)]
+        assert host.ask(Verb.PAIRS, again, flags).kind == expected == Kind.REPLY
+
+
 def test_two_tiles_must_ascend(host: Host) -> None:
     for tiles in ((1, 0), (1, 1)):
         request = dataclasses.replace(

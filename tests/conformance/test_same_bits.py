@@ -12,7 +12,7 @@ from cimlab.board.hal_array import HalArray
 from cimlab.board.service import BoardService
 from cimlab.core.array import CimArray, PairSum, Unfold, Window
 from cimlab.mock_hw.simulated import SimulatedHal
-from cimlab.protocols import Ispp, WriteVerify, program
+from cimlab.protocols import Ispp, WriteVerify, program, program_and_read
 from cimlab.rig import open_array
 from cimlab.wire.frames import Buffer
 from cimlab.wire.messages import Info
@@ -42,6 +42,8 @@ def scenario(array: CimArray) -> list[NDArray[np.generic]]:
     for plan in (WriteVerify(), Ispp()):
         result = program(array, plan, cells, target)
         found += [result.current, result.pulses, result.converged]
+    result, reading = program_and_read(array, Ispp(), cells, target[::-1].copy(), 0.1, 3)
+    found += [result.current, result.pulses, reading.current]
     v = rng.random((array.spec.tiles, 33, array.spec.rows)).astype(np.float32) * 0.1
     found.append(array.vmm(v).current)
     maps = rng.random((5, 2, 6, 6)).astype(np.float32) * 0.1

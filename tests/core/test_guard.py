@@ -116,6 +116,8 @@ def requests_beyond(draw):
                 ]
             )
         )
+        if draw(st.booleans()):
+            return lambda a: a.run_job_and_read("write_verify", bad, cells, np.zeros(3), 0.1)
         return lambda a: a.run_job("write_verify", bad, cells, np.zeros(3))
     if kind == "width":
         pulse["width"] = draw(beyond(LIMITS.width_min, LIMITS.width_max))
@@ -286,6 +288,8 @@ def test_other_malformed_requests_are_refused():
         guarded.read(0.1, averages=0)
     with pytest.raises(LimitError, match="target"):
         guarded.run_job("write_verify", {}, np.array([1]), np.array([NAN]))
+    with pytest.raises(LimitError, match="read voltage"):  # and the job is not run
+        guarded.run_job_and_read("write_verify", {}, np.array([1]), np.array([1e-6]), 0.31)
     with pytest.raises(LimitError, match="integer addresses"):
         guarded.read(0.1, cells=np.array([1.0]))
     assert inner.calls == []

@@ -57,6 +57,7 @@ def test_every_verb_is_forwarded_and_announced_once_with_time_and_duration(tappe
     array.sweep(np.ones(2), 1e-4, 0.0, CELLS)
     array.train(np.ones(2), 1e-6, 0.1, CELLS)
     array.run_job("write_verify", {"tol": 1e-7}, CELLS, np.zeros(3))
+    array.run_job_and_read("write_verify", {"tol": 1e-7}, CELLS, np.zeros(3), 0.1)
     array.ground()
     assert [type(e) for e in events] == [
         Configured,
@@ -69,9 +70,11 @@ def test_every_verb_is_forwarded_and_announced_once_with_time_and_duration(tappe
         Swept,
         Trained,
         JobRun,
+        JobRun,
+        CellsRead,
         Grounded,
     ]
-    assert [e.time for e in events] == [100.0 + 2.0 * k for k in range(11)]
+    assert [e.time for e in events] == [100.0 + 2.0 * k for k in range(13)]
     assert {e.seconds for e in events} == {2.0}
     assert [verb for verb, _ in array._array.calls] == [
         "configure",
@@ -84,6 +87,8 @@ def test_every_verb_is_forwarded_and_announced_once_with_time_and_duration(tappe
         "sweep",
         "train",
         "run_job",
+        "run_job",
+        "read",
         "ground",
     ]
 

@@ -102,6 +102,49 @@ def test_one_transaction_a_verb_however_many_cells(bench: Bench, array: SocArray
     assert array.statistics.retries == 0
 
 
+def test_a_job_and_the_read_after_it_are_one_round_trip(
+    bench: Bench, array: SocArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    for name in ("write", "read"):
+        whole = getattr(BoardStream, name)
+        monkeypatch.setattr(
+            BoardStream, name, lambda *a, name=name, whole=whole: log.append(name) or whole(*a)
+        )
+    done, reading = array.run_job_and_read("count_up", {"rounds": 2}, CELLS, np.ones(3), 0.1)
+    assert log[:3] == ["write", "write", "read"]
+    assert "write" not in log[3:]
+    assert done.pulses.tolist() == [2, 2, 2]
+    with Bench().array() as other:
+        alone = other.run_job("count_up", {"rounds": 2}, CELLS, np.ones(3))
+        np.testing.assert_array_equal(done.current, alone.current)
+        np.testing.assert_array_equal(reading.current, other.read(0.1, CELLS).current)
+
+
+def test_after_a_job_that_failed_its_read_is_waited_for(bench: Bench, array: SocArray) -> None:
+    with pytest.raises(BoardError) as caught:
+        array.run_job_and_read("count_up", {"laps": 2}, CELLS, np.ones(3), 0.1)
+    assert caught.value.code == Status.JOB
+    assert array.counters().sum() == 0
+
+
+def test_a_job_that_a_board_lacks_is_refused_with_its_read(array: SocArray) -> None:
+    before = array.statistics.requests
+    with pytest.raises(CapabilityError, match="job:paint"):
+        array.run_job_and_read("paint", {}, CELLS, np.ones(3), 0.1)
+    assert array.statistics.requests == before
+
+
+def test_what_was_offered_is_done_once_while_the_board_works(array: SocArray) -> None:
+    at: list[int] = []
+    array.meanwhile(lambda: at.append(array.statistics.requests))
+    assert at == []
+    before = array.statistics.requests
+    array.read(0.1, CELLS)
+    array.read(0.1, CELLS)
+    assert at == [before + 1]
+
+
 def test_voltages_are_reported_as_applied(array: SocArray) -> None:
     assert array.read(0.0501, CELLS).v == pytest.approx(128 / 255 * 0.1)
 

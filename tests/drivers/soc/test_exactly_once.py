@@ -90,6 +90,21 @@ def _job(cells: NDArray[np.int64], rounds: int) -> Operation:
     return operation
 
 
+def _job_and_read(cells: NDArray[np.int64], rounds: int) -> Operation:
+    def operation(array: Any) -> Any:
+        if isinstance(array, SocArray):
+            target = np.full(cells.size, 2e-6)
+            done, reading = array.run_job_and_read(
+                "count_up", {"rounds": rounds}, cells, target, 0.08, averages=2
+            )
+        else:
+            done = run(array, "count_up", {"rounds": rounds}, cells)
+            reading = array.read(0.08, cells, 2)
+        return np.concatenate([done.current, reading.current])
+
+    return operation
+
+
 def _configure(i_read: float) -> Operation:
     return lambda array: array.configure(Converters(0.1, 4.0, i_read, (4e-5,) * TILES))
 
@@ -105,6 +120,7 @@ operations = st.one_of(
     st.builds(_vmm, st.integers(1, 20), st.booleans()),
     st.builds(_unfolded, st.integers(1, 5)),
     st.builds(_job, addresses, st.integers(1, 5)),
+    st.builds(_job_and_read, addresses, st.integers(1, 5)),
     st.builds(_configure, st.sampled_from([1e-6, 5e-6])),
     st.builds(_rest, st.integers(0, 10**6)),
     st.just(lambda array: array.ground()),
