@@ -10,7 +10,7 @@ take ``cells`` accept a sorted array of addresses, or None for every cell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self, cast
 
@@ -176,6 +176,13 @@ class CimArray(Protocol):
         """Run a job, then read the same cells: over a link, one round trip."""
         ...
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Offer work, to be done in this thread the next time a verb waits for hardware.
+
+        One piece at a time; arrays that never wait do none, so whoever needs it sees to it.
+        """
+        ...
+
     def ground(self) -> None:
         """Put every line at 0 V, now."""
         ...
@@ -252,6 +259,9 @@ class ArrayBase:
         array = cast(CimArray, self)
         done = array.run_job(name, settings, cells, target)
         return done, array.read(v_read, cells, averages)
+
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Never: this array does not wait."""
 
     def close(self) -> None:
         """Nothing to release by default."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -206,6 +206,10 @@ class Guarded(ArrayBase):
         self._check_read(v_read, None, averages)
         self._check_job(name, settings, cells, target)
         return self._array.run_job_and_read(name, settings, cells, target, v_read, averages)
+
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """See CimArray."""
+        self._array.meanwhile(work)
 
     def ground(self) -> None:
         """See CimArray; never refused."""

@@ -7,7 +7,7 @@ that raised emits nothing: whether its pulses happened is for the audit to tell
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -215,6 +215,10 @@ class Tapped(ArrayBase):
         self._sink(JobRun(start, half, name, settings, cells, result))
         self._sink(CellsRead(start + half, half, reading, averages))
         return result, reading
+
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """See CimArray."""
+        self._array.meanwhile(work)
 
     def ground(self) -> None:
         """See CimArray; emits Grounded."""

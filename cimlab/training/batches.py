@@ -99,6 +99,31 @@ class Batches:
         return right
 
 
+class Ahead:
+    """Batches one after another; the next one can be made before it is wanted.
+
+    Args:
+        batches: As `Batches.epoch` gives them.
+    """
+
+    def __init__(self, batches: Iterator[tuple[Tensor, Tensor]]) -> None:
+        self._batches = batches
+        self._made: tuple[Tensor, Tensor] | None = None
+
+    def make(self) -> None:
+        """Make the next batch now, unless there is one or there are no more."""
+        if self._made is None:
+            self._made = next(self._batches, None)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            self.make()
+            batch, self._made = self._made, None
+            if batch is None:
+                return
+            yield batch
+
+
 def augmented(images: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor:
     """Images cropped from a black frame of 4 pixels, some of them mirrored.
 

@@ -24,7 +24,7 @@ from cimlab.core.errors import ConfigError, RecordError
 from cimlab.nn import ChipLayer, Quantised, convert, quantise
 
 from .adamw import AdamW
-from .batches import Batches
+from .batches import Ahead, Batches
 from .checkpoint import (
     Arrays,
     copies,
@@ -232,10 +232,13 @@ class Training:
                 self.model.train()
                 yield self._ranges.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
                 self._sums.seconds += time.perf_counter() - start
-        for images, labels in self._batches.epoch(number, done):
+        batches = Ahead(self._batches.epoch(number, done))
+        for images, labels in batches:
             begun = self._begin()
             if begun.weights and self._ranges is not None:
                 yield self._ranges.calibrate(self.step, self._batches.sample(CALIBRATION_IMAGES))
+            if self._ranges is not None:
+                self._ranges.array.meanwhile(batches.make)
             event = self._learn(images, labels, begun)
             self._sums.add(event)
             yield event

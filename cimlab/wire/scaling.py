@@ -7,6 +7,7 @@ is written apart, in the mock's front end, and hand-computed values anchor both
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -50,6 +51,12 @@ def dac_codes(v: ArrayLike, v_read: float, bits: int) -> NDArray[np.uint8]:
         raise LimitError(f"input voltages must lie in 0 .. {v_read} V")
     np.rint(scaled, out=scaled)
     return scaled.astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=16)
+def dac_code(v: float, v_read: float, bits: int) -> int:
+    """`dac_codes` of one voltage; the last ones are remembered, as reads are at the same few."""
+    return int(dac_codes(v, v_read, bits))
 
 
 def dac_volts(code: int, v_read: float, bits: int) -> float:

@@ -201,6 +201,10 @@ class SocArray(ArrayBase):
         result = self._job_result(answers, cells)
         return result, self._reading(answers, code, cells, averages)
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Done while the board works on the next request."""
+        self._link.meanwhile(work)
+
     def ground(self) -> None:
         """Put every line at 0 V, now; a job that runs is aborted."""
         self._link.ground()
@@ -213,7 +217,7 @@ class SocArray(ArrayBase):
         self._link.ask(Request(Verb.REST, verbs.pack_rest(seconds)))
 
     def _read_code(self, v: float) -> int:
-        return int(scaling.dac_codes(v, self._converters.v_read, self._spec.dac_bits))
+        return scaling.dac_code(v, self._converters.v_read, self._spec.dac_bits)
 
     def _parts(
         self, cells: Addresses | None, cell_bytes: int

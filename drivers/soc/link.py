@@ -58,6 +58,7 @@ class BoardLink:
         self._open_stream = open_stream
         self._session = HostSession(secrets.randbelow((1 << 32) - 1) + 1, token, timeout=timeout)
         self._end = math.inf  # of all patience, once the link is being closed
+        self._work: Callable[[], None] | None = None
         self._stream: Stream | None = open_stream()
         try:
             self._session.connect(self._clock.now())
@@ -133,6 +134,10 @@ class BoardLink:
         (answer,) = self.exchange([request])
         return answer
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Do this the next time that there is nothing to do but to wait."""
+        self._work = work
+
     def ground(self) -> None:
         """Ground all lines; requests that are not complete are aborted."""
         self._finish(self._session.ground(self._clock.now()))
@@ -160,6 +165,9 @@ class BoardLink:
         stream = self._flush()
         if stream is None:
             return
+        if self._work is not None:
+            work, self._work = self._work, None
+            work()
         try:
             data = stream.read(session.wait(self._clock.now()))
         except LinkError as error:

@@ -12,7 +12,7 @@ from torch import nn
 from cimlab.core.errors import ConfigError
 from cimlab.nn import quantise
 from cimlab.rig import open_array
-from cimlab.training.batches import CROP, Batches, augmented
+from cimlab.training.batches import CROP, Ahead, Batches, augmented
 from cimlab.training.data import Images
 from cimlab.training.events import EpochDone, StepDone
 from cimlab.training.hardware import load_hardware
@@ -51,6 +51,17 @@ def test_augmented_batches_go_on_where_they_stopped() -> None:
     plain = next(Batches(colours(), 3, 6, 16).epoch(1))
     assert torch.equal(plain[1], whole[0][1])
     assert not torch.equal(plain[0], whole[0][0])
+
+
+def test_a_batch_that_was_made_ahead_comes_when_it_is_wanted() -> None:
+    batches = Batches(colours(), 3, 6, 16)
+    ahead, seen = Ahead(batches.epoch(1)), []
+    for number, (images, _) in enumerate(ahead):
+        seen.append(images)
+        for _ in range(number % 3):
+            ahead.make()
+    assert len(seen) == 6
+    assert all(torch.equal(a, b) for a, (b, _) in zip(seen, batches.epoch(1), strict=True))
 
 
 def test_schedules() -> None:
