@@ -36,13 +36,16 @@ def accumulate(  # type: ignore[no-untyped-def]
         accumulated[i] = total
         weights[i] = master[i]
         over[i] = abs(total) > threshold * limit[i]
-    for i in order:
-        if over[i]:
-            total, least = accumulated[i], threshold * limit[i]
-            whole = np.trunc(total / least) * least if keep and threshold > 0 else total
-            if whole != 0:
-                hit[found], change[found] = i, whole
-                found += 1
+    passed = 0
+    for i in order:  # without a branch, too: few are over, and no processor guesses which
+        hit[passed] = i
+        passed += over[i]
+    for i in hit[:passed]:
+        total, least = accumulated[i], threshold * limit[i]
+        whole = np.trunc(total / least) * least if keep and threshold > 0 else total
+        if whole != 0:
+            hit[found], change[found] = i, whole
+            found += 1
     return found
 
 
@@ -102,6 +105,24 @@ def to_write(  # type: ignore[no-untyped-def]
             found += 1
         pairs += moves_plus or moves_minus
     return found, pairs
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def triggered(  # type: ignore[no-untyped-def]
+    weights, master, accumulated, limit, threshold, keep, order, hit, change,
+    scale, cells, believed, stuck, goal, low, high, slot, address, before, target,
+):  # fmt: skip
+    """`accumulate`, then `to_write`; one call, because one more costs 2 us between other work.
+
+    Returns:
+        How many changes, cells and pairs.
+    """
+    found = accumulate(weights, master, accumulated, limit, threshold, keep, order, hit, change)
+    n, pairs = to_write(
+        hit[:found], change, master, scale, cells, believed, stuck, goal, low, high,
+        slot, address, before, target,
+    )  # fmt: skip
+    return found, n, pairs
 
 
 @numba.njit(cache=True, nogil=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cimlab.core.array import Addresses, Floats
 from cimlab.nn import ChipLayer, DeviceWindow, fresh_pair
 
-from .accumulate import accumulate, settle, to_write
+from .accumulate import settle, to_write, triggered
 from .checkpoint import Arrays
 from .writing import Writer
 
@@ -127,8 +127,11 @@ class Updater(ABC):
         self.placed = np.zeros(flat.numel(), np.bool_)
         self.writes = np.zeros(self.cells.shape, np.int64)
         # the two cells of a pair are neighbours: pairs in this order are cells in rising order
-        self._order = self.cells[0].argsort()
+        self._order = self.cells[0].argsort().astype(np.uint32)
+        # as large as they could have to be; memory is what of them is ever filled
         self._hit, self._change = np.empty(flat.numel(), np.int64), np.empty(flat.numel())
+        self._slot, self._address = (np.empty(self.cells.size, np.int64) for _ in range(2))
+        self._before, self._goals = np.empty(self.cells.size), np.empty(self.cells.size)
 
     @property
     def size(self) -> int:
@@ -217,21 +220,26 @@ class Updater(ABC):
     def _write(self, hit: Addresses, change: Floats, keep: bool) -> Update:
         """Change weights hit (m,); with keep, their accumulators keep what was not written."""
         order = self.cells[0, hit].argsort()
-        return self._write_rising(hit[order], change[order], keep)
+        rising = hit[order]
+        n, pairs = to_write(rising, change[order], self._master, *self._pairs())
+        return self._write_found(rising, n, pairs, keep)
 
-    def _write_rising(self, hit: Addresses, change: Floats, keep: bool) -> Update:
-        """`_write` of weights whose cells' addresses rise."""
-        slot, address = np.empty((2, 2 * hit.size), np.int64)
-        before, target = np.empty((2, 2 * hit.size))
-        state, scale, window = (self.believed, self.stuck), self._scale, self._window
-        ends, filled = (window.low, window.high), (slot, address, before, target)
-        n, pairs = to_write(
-            hit, change, self._master, scale, self.cells, *state, self.target, *ends, *filled
-        )
-        written = self._writer.write_rising(address[:n], before[:n], target[:n])
-        outcome, rest = (written.current, written.stuck), (self.accumulated, self._weights)
-        settle(hit, slot[:n], *outcome, *state, self.writes, scale, keep, self._master, *rest)
-        return Update(pairs, n, written.pulses)
+    def _pairs(self) -> tuple[Any, ...]:
+        """What `to_write` looks at in pairs, and what it fills."""
+        return (
+            self._scale, self.cells, self.believed, self.stuck, self.target,
+            self._window.low, self._window.high,
+            self._slot, self._address, self._before, self._goals,
+        )  # fmt: skip
+
+    def _write_found(self, hit: Addresses, n: int, pairs: int, keep: bool) -> Update:
+        """Write the n cells of so many pairs that `to_write` found for weights hit (m,)."""
+        # copies: who sees the cells and their targets may keep them
+        address, target = self._address[:n].copy(), self._goals[:n].copy()
+        current, stuck, pulses = self._writer.write_rising(address, self._before[:n], target)
+        state = (self.believed, self.stuck, self.writes, self._scale, keep, self._master)
+        settle(hit, self._slot[:n], current, stuck, *state, self.accumulated, self._weights)
+        return Update(pairs, n, pulses)
 
     def _write_within(self, hit: Addresses, change: Floats) -> Update:
         """Change weights hit (m,), no further than to the ends of their range."""
@@ -298,5 +306,7 @@ class MixedPrecision(Updater):
         trigger, hit, change = self._trigger, self._hit, self._change
         keep = trigger.remainder == "keep"
         state = (self._weights, self._master, self.accumulated, self._limit)
-        found = accumulate(*state, trigger.threshold, keep, self._order, hit, change)
-        return self._write_rising(hit[:found], change[:found], keep) if found else Update()
+        found, n, pairs = triggered(
+            *state, trigger.threshold, keep, self._order, hit, change, *self._pairs()
+        )
+        return self._write_found(hit[:found], n, pairs, keep) if found else Update()
