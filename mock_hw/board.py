@@ -91,7 +91,7 @@ def warm_up(device: DeviceModel) -> None:
     hal.relax(1.0)
     if "job:ispp" in hal.info.capabilities:
         least = TRIAL | {"averages": 1, "max_reversals": 0}
-        hal.run_job("ispp", least, np.arange(0), np.zeros(0))
+        hal.run_job("ispp", least, np.arange(0), np.zeros(0, np.float32))
 
 
 @contextmanager

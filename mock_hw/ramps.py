@@ -85,17 +85,17 @@ class Ramp:
 
 
 class Chip(NamedTuple):
-    """Arrays of the chip that a job works on; see `SimulatedHal`."""
+    """Arrays of the chip that a job works on; see `SimulatedHal`.
+
+    Traits are (cells, 4) here; converters are their gains and offsets, (2, tiles, cols).
+    """
 
     g: NDArray[np.float32]
     pulses: NDArray[np.uint32]
     reads: NDArray[np.uint32]
     alive: NDArray[np.bool_]
     traits: NDArray[np.float32]
-    gain: NDArray[np.float32]
-    offset: NDArray[np.float32]
-    law: NDArray[np.float32]
-    key: NDArray[np.uint32]
+    converters: NDArray[np.float32]
 
 
 class Front(NamedTuple):
@@ -126,13 +126,15 @@ _compiled = numba.njit(cache=True, nogil=True)
 _lanes = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
-def numbers_of(ramp: Ramp, front: Front) -> Numbers:
+def numbers_of(
+    ramp: Ramp, front: Front, law: NDArray[np.float32], key: NDArray[np.uint32]
+) -> Numbers:
     """What the loop is told: two arrays, because a tuple of numbers costs a call 2 us."""
     f = front
     floats = (f.codes_per_volt, f.lsb, f.volts_per_code, f.scale, f.sigma, f.top)
     whole = (f.rows, f.cols, f.powered, f.averages, f.pulse_stream, f.read_stream)
     ramped = (ramp.most, ramp.reset_first, ramp.above)
-    return np.array([*ramp.numbers, *floats]), np.array([*whole, *ramped], np.int64)
+    return np.array([*ramp.numbers, *floats, *law]), np.array([*whole, *ramped, *key], np.int64)
 
 
 @_lanes
@@ -223,10 +225,7 @@ def ramp_cells(  # type: ignore[no-untyped-def]
     reads_of,
     alive_of,
     traits_of,
-    gain_of,
-    offset_of,
-    law,
-    key,
+    converters,
     s,
     whole,
     current_of,
@@ -235,41 +234,44 @@ def ramp_cells(  # type: ignore[no-untyped-def]
 ):
     """Bring cells (n,) to target (n,) A; fills current, pulses and converged; returns the rounds.
 
-    The arrays of `Chip` come one by one, because a tuple of them costs a call 4 us; s and whole are
-    those of `numbers_of`. See `Ramp` and the module's docstring. A block's cells are fetched once
-    and put back one by one, when they leave.
+    The arrays of `Chip` come one by one, because a tuple of them costs a call 4 us, and each of
+    them 0.1; s and whole are those of `numbers_of`. See `Ramp` and the module's docstring. A
+    block's cells are fetched once and put back one by one, when they leave.
     """
     codes_per_volt, lsb, volts_per_code = s[8], s[9], np.float32(s[10])
     scale, sigma, top = np.float32(s[11]), np.float32(s[12]), np.float32(s[13])
-    tile_size, cols, powered, averages = whole[0] * whole[1], whole[1], whole[2], whole[3]
+    # unsigned, as a division of such numbers takes a third of the time
+    tile_size, cols, powered, averages = U32(whole[0] * whole[1]), U32(whole[1]), whole[2], whole[3]
     pulse_stream, read_stream, most = whole[4], whole[5], whole[6]
     reset_first, above = whole[7] != 0, whole[8] != 0
     ends, leads = (s[0], s[1], s[2], s[3], s[4]), s[6] != 0.0 or s[7] != 0.0
     # no larger than needed, because there are jobs of ten cells
     room = min(BLOCK, -(-cells.size // WIDTH) * WIDTH)
-    uints, ints = np.zeros((3, room), U32), np.zeros((4, room), np.int32)
-    singles, doubles = np.zeros((8, room), np.float32), np.zeros((4, room), np.float64)
-    marks, traits = np.zeros((5, room), np.bool_), np.zeros((4, room), np.float32)
-    words, z = np.zeros((2, room), U32), np.zeros((2, room), np.float32)
-    cell, pulsed, reads, bits = uints[0], uints[1], uints[2], singles[6].view(np.int32)
+    # few arrays: each takes as long as a cell's pulse
+    bits32, singles = np.zeros((9, room), U32), np.zeros((13, room), np.float32)
+    doubles, marks = np.zeros((4, room), np.float64), np.zeros((5, room), np.bool_)
+    ints = bits32[:4].view(np.int32)
     where, used, sums, clipped = ints[0], ints[1], ints[2], ints[3]
-    g, before, vp, gain = singles[0], singles[1], singles[2], singles[3]
-    offset, x, power = singles[4], singles[5], singles[6]
+    words, cell, pulsed, reads = bits32[4:6], bits32[6], bits32[7], bits32[8]
+    z, traits, g, before, vp = singles[:2], singles[2:6], singles[6], singles[7], singles[8]
+    gain, offset, x, power = singles[9], singles[10], singles[11], singles[12]
+    bits = power.view(np.int32)
     v, goal, current, error = doubles[0], doubles[1], doubles[2], doubles[3]
     alive, live, hit, turned, stay = marks[0], marks[1], marks[2], marks[3], marks[4]
-    gains, offsets, key0, key1 = gain_of.ravel(), offset_of.ravel(), key[0], key[1]
+    gains, offsets = converters[0].reshape(-1), converters[1].reshape(-1)
+    law, key0, key1 = s[14:].astype(np.float32), U32(whole[9]), U32(whole[10])
     rounds = 0
     for start in range(0, cells.size, BLOCK):
         m = min(BLOCK, cells.size - start)
         for i in range(m):
             k = cells[start + i]
-            converter = k // tile_size * cols + k % cols
+            converter = U32(k) // tile_size * cols + U32(k) % cols
             where[i], cell[i], used[i], live[i] = start + i, k, 1, True
             g[i], pulsed[i], reads[i] = g_of[k], pulses_of[k], reads_of[k]
             alive[i], goal[i], v[i] = alive_of[k], target[start + i], -s[3]
             gain[i], offset[i] = gains[converter], offsets[converter]
             for j in range(4):
-                traits[j, i] = traits_of[j, k]
+                traits[j, i] = traits_of[k, j]
             pulses[start + i] = 0
         left, number, given = m, -1 if reset_first else 0, 0
         while left > 0:
@@ -324,7 +326,7 @@ def ramp_cells(  # type: ignore[no-untyped-def]
 
 
 def program(
-    chip: Chip, numbers: Numbers, cells: NDArray[np.int64], target: NDArray[np.float64]
+    chip: Chip, numbers: Numbers, cells: NDArray[np.int64], target: NDArray[np.float32]
 ) -> JobResult:
     """Bring cells (n,) of the chip to target (n,) A; numbers are those of `numbers_of`."""
     n = cells.size

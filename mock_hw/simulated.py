@@ -150,7 +150,8 @@ class SimulatedHal:
         draws = CellDraws(self._key, Stream.BORN, cells, never)
         g0, traits = self._device.born(cells.size, draws)
         if not self._traits.size:
-            self._traits = np.empty((len(traits), size), np.float32)
+            # a cell's own lie side by side: programming fetches those of a few cells
+            self._traits = np.empty((size, len(traits)), np.float32).T
         self._traits[:, part] = traits
         u = CellDraws(self._key, Stream.STUCK, cells, never).uniform(0)
         low, high = u < self._flaws.stuck / 2, u > 1 - self._flaws.stuck / 2
@@ -179,7 +180,8 @@ class SimulatedHal:
 
     def _connect(self) -> None:
         """What turns a product's sums into codes, for every converter."""
-        self._prepared: tuple[tuple[str, dict[str, float]], Chip, Numbers] | None = None
+        # the job that `_job` is for: training asks for the same one again and again
+        self._prepared: tuple[str, dict[str, float]] | None = None
         scale = np.float32(self._gate_open) * (self._v_read / self._i_vmm).astype(np.float32)
         # the converters' own noise, as so much more of squared input codes: both noises pass the
         # converter's gain, so their ratio is the same for all ranges
@@ -285,27 +287,30 @@ class SimulatedHal:
         name: str,
         settings: Mapping[str, float],
         cells: Addresses,
-        target: NDArray[np.float64],
+        target: NDArray[np.float32],
     ) -> JobResult:
         """Program cells to target (n,) A, as the protocol of that name does."""
+        if (name, settings) != self._prepared:
+            self._job = self._job_of(name, settings)
+            self._prepared = (name, dict(settings))
+        return program(*self._job, cells, target)
+
+    def _job_of(self, name: str, settings: Mapping[str, float]) -> tuple[Chip, Numbers]:
+        """What a programming job needs beside the cells."""
         device = self._device
         if f"job:{name}" not in self._jobs or not isinstance(device, BulkRram):
             raise CapabilityError(f"this chip has no job {name!r}")
-        if self._prepared is None or self._prepared[0] != (name, settings):
-            ramp = Ramp.of(name, settings)
-            chip = Chip(
-                g=self.state["g"],
-                pulses=self.state["pulses"],
-                reads=self.state["reads"],
-                alive=self._alive,
-                traits=self._traits,
-                gain=self._gain[0],
-                offset=self._offset[0],
-                law=device.law(ticks(ramp.width, TICK) * TICK),
-                key=self._key,
-            )
-            self._prepared = ((name, dict(settings)), chip, numbers_of(ramp, self._front(ramp)))
-        return program(*self._prepared[1:], cells, target)
+        ramp = Ramp.of(name, settings)
+        chip = Chip(
+            g=self.state["g"],
+            pulses=self.state["pulses"],
+            reads=self.state["reads"],
+            alive=self._alive,
+            traits=self._traits.T,
+            converters=np.stack([self._gain[0], self._offset[0]]),
+        )
+        law = device.law(ticks(ramp.width, TICK) * TICK)
+        return chip, numbers_of(ramp, self._front(ramp), law, self._key)
 
     def _front(self, ramp: Ramp) -> Front:
         """The converters' numbers for a job's reads and pulses."""

@@ -21,10 +21,9 @@ from pydantic import Field
 
 from cimlab.core.array import Addresses, ArraySpec, CimArray, Floats, Reading, Trace
 from cimlab.core.errors import ConfigError
-from cimlab.core.limits import between
+from cimlab.core.limits import ascending, between
 from cimlab.protocols.points import Points
 from cimlab.protocols.procedure import Plan
-from cimlab.protocols.program import ascending
 
 Summary: TypeAlias = dict[str, float | int | str]
 

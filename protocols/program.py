@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cimlab.core.array import Addresses, ArraySpec, CimArray, JobResult, Mask, Reading
 from cimlab.core.errors import ConfigError
+from cimlab.core.limits import ascending, every
 from cimlab.protocols.procedure import Steps, finish
 from cimlab.protocols.ramps import RampPlan
 from cimlab.protocols.verified import VerifyPlan
@@ -61,7 +62,8 @@ def program_steps(
     settings = _settings_of(plan, array.spec)
     if settings is not None:
         return _result(where, goal, _run(array, plan.job, settings, where, goal), "board")
-    return _result(where, goal, (yield from plan.run(array, where, _single(goal))), "host")
+    single = _single(goal).astype(np.float64)
+    return _result(where, goal, (yield from plan.run(array, where, single)), "host")
 
 
 def program(
@@ -100,7 +102,7 @@ def _asked(
         goal = np.broadcast_to(goal, where.shape).copy()
     if not ascending(where, spec.size):
         raise ConfigError(f"cells must be rising addresses below {spec.size}")
-    if np.count_nonzero(np.isfinite(goal)) != goal.size:  # sooner than .all() for a few cells
+    if not every(np.isfinite(goal)):
         raise ConfigError("targets must be finite currents")
     return where, goal
 
@@ -133,16 +135,6 @@ def _settings_of(plan: VerifyPlan, spec: ArraySpec) -> Mapping[str, float] | Non
     return _last[2]
 
 
-def ascending(cells: Addresses, size: int) -> bool:
-    """True if cells are addresses (n,) below size, sorted, none twice."""
-    if cells.ndim != 1:
-        return False
-    if not cells.size:
-        return True
-    rising = np.count_nonzero(cells[1:] > cells[:-1]) == cells.size - 1
-    return rising and cells.item(0) >= 0 and cells.item(-1) < size
-
-
 def _run(
     array: CimArray,
     job: str,
@@ -163,6 +155,6 @@ def _run(
     return JobResult(current, pulses, converged, rounds)
 
 
-def _single(target: NDArray[np.float64]) -> NDArray[np.float64]:
+def _single(target: NDArray[np.float64]) -> NDArray[np.float32]:
     """In single precision, as on the link: the loop sees the same numbers on both sides of it."""
-    return target.astype(np.float32).astype(np.float64)
+    return target.astype(np.float32)

@@ -15,8 +15,9 @@ from pydantic import Field
 
 from cimlab.core.array import Addresses, CimArray
 from cimlab.core.errors import ConfigError
+from cimlab.core.limits import ascending
 from cimlab.protocols.procedure import Plan, idle_on_error
-from cimlab.protocols.program import ProgramResult, ascending, program
+from cimlab.protocols.program import ProgramResult, program
 from cimlab.protocols.ramps import RampPlan
 
 

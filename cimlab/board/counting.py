@@ -68,8 +68,6 @@ class CountingHal:
         # looked up once: asking whether an object fits a protocol takes as long as a small product
         self._float_hal = hal if isinstance(hal, FloatHal) else None
         self._pair_hal = hal if isinstance(hal, PairHal) else None
-        # the last job that was found harmless, and by which limits
-        self._passed: tuple[str, dict[str, float], Limits, float] | None = None
         self._look()
 
     @property
@@ -104,7 +102,10 @@ class CountingHal:
         self._look()
 
     def _look(self) -> None:
-        """Whether floats may be taken: kept, because asking costs a share of a small product."""
+        """After a change of limits or ranges: what was found with the old ones holds no more."""
+        # the last job that was found harmless
+        self._passed: tuple[str, dict[str, float]] | None = None
+        # kept, because asking costs a share of a small product
         self.takes_floats = self._float_hal is not None and self._v_read <= self.limits.v_read
 
     def gate(self, code: int) -> None:
@@ -186,13 +187,13 @@ class CountingHal:
         name: str,
         settings: Mapping[str, float],
         cells: Addresses,
-        target: NDArray[np.float64],
+        target: NDArray[np.float32],
     ) -> JobResult:
         """See JobHal; the ends of the ramps are held to the limits before the first pulse."""
         self._check_cells(cells)
-        if (name, settings, self.limits, self._v_read) != self._passed:
+        if (name, settings) != self._passed:
             self._check_job(name, settings)
-            self._passed = (name, dict(settings), self.limits, self._v_read)
+            self._passed = (name, dict(settings))
         self._power()
         done = cast(JobHal, self._hal).run_job(name, settings, cells, target)
         self._counts[cells] += done.pulses.astype(np.uint32)

@@ -121,9 +121,11 @@ class JobHal(BoardHal, Protocol):
         name: str,
         settings: Mapping[str, float],
         cells: Addresses,
-        target: NDArray[np.float64],
+        target: NDArray[np.float32],
     ) -> JobResult:
         """Program cells (n,) to target (n,) A, with the result of the protocol of that name.
+
+        Targets have single precision, as on the link.
 
         Raises:
             ConfigError: A setting is missing, unknown or wrong.

@@ -169,9 +169,7 @@ class HalArray(ArrayBase):
         """Run a programming protocol in the hardware itself."""
         if f"job:{name}" not in self._spec.capabilities:
             return super().run_job(name, settings, cells, target)
-        # single precision, as on the link
-        goal = np.asarray(target, np.float32).astype(np.float64)
-        return self._hal.run_job(name, settings, cells, goal)
+        return self._hal.run_job(name, settings, cells, np.asarray(target, np.float32))
 
     def _convert(
         self, v: Floats, window: Window, unfold: Unfold | None, *, transposed: bool

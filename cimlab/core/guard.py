@@ -28,7 +28,7 @@ from .array import (
 from .clock import Clock
 from .dose import Dose, Rest
 from .errors import ConfigError, LimitError
-from .limits import all_between, between, broadcasts, tighter
+from .limits import all_between, ascending, between, broadcasts, every, tighter
 from .wear import Wear
 
 _JOB_VOLTAGES = {"set_": "v_set", "reset_": "v_reset", "v_read": "v_read"}
@@ -64,6 +64,7 @@ class Guarded(ArrayBase):
         if dose is not None or (wear is not None and wear.pulses_max is not None):
             able = frozenset(name for name in able if not name.startswith("job:"))
         self._spec = dataclasses.replace(array.spec, limits=self._limits, capabilities=able)
+        self._size = self._spec.size
         # the last job's settings that were found harmless: training asks with the same ones
         self._passed: tuple[str, dict[str, float]] | None = None
 
@@ -301,9 +302,7 @@ class Guarded(ArrayBase):
             return
         if cells.ndim != 1 or cells.dtype.kind not in "iu":
             raise LimitError("cells must be a one-dimensional array of integer addresses")
-        # counted, because that is sooner done than .all() for a few cells
-        rising = np.count_nonzero(cells[1:] > cells[:-1]) == cells.size - 1
-        if not (rising and cells.item(0) >= 0 and cells.item(-1) < self._spec.size):
+        if not ascending(cells, self._size):
             raise LimitError(
                 f"cell addresses must rise strictly within 0..{self._spec.size - 1} "
                 f"(got {cells.min()}..{cells.max()})"
@@ -313,17 +312,17 @@ class Guarded(ArrayBase):
         self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
     ) -> None:
         self._check_cells(cells)
-        if f"job:{name}" not in self._spec.capabilities:
-            super().run_job(name, settings, cells, target)  # refuses it
-        self._check_settings(name, settings)
+        if (name, settings) != self._passed:
+            if f"job:{name}" not in self._spec.capabilities:
+                super().run_job(name, settings, cells, target)  # refuses it
+            self._check_settings(name, settings)
+            self._passed = (name, dict(settings))
         self._check_wear(1, cells)
-        if np.count_nonzero(np.isfinite(target)) != target.size:
+        if not every(np.isfinite(target)):
             raise LimitError(f"job {name!r}: a target current is not a finite number")
 
     def _check_settings(self, name: str, settings: Mapping[str, float]) -> None:
         """Hold a job's settings to the limits: the board knows its own, not the station's."""
-        if (name, settings) == self._passed:
-            return
         limits = self._limits
         for key, value in settings.items():
             label = f"job {name!r}: {key}"
@@ -334,4 +333,3 @@ class Guarded(ArrayBase):
             for prefix, limit in _JOB_VOLTAGES.items():
                 if key.startswith(prefix):
                     between(label, value, 0.0, getattr(limits, limit), "V")
-        self._passed = (name, dict(settings))

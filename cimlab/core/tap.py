@@ -267,6 +267,7 @@ class Ledger:
     def __init__(self, spec: ArraySpec, start: NDArray[np.uint32] | None = None) -> None:
         self.pulses = np.zeros(spec.shape, np.uint32) if start is None else start.copy()
         self.reads = np.zeros(spec.shape, np.uint32)
+        self._pulses, self._reads = self.pulses.reshape(-1), self.reads.reshape(-1)
         self._v_read = spec.limits.v_read
 
     def __call__(self, event: Event) -> None:
@@ -278,7 +279,7 @@ class Ledger:
                 if cells is None:
                     self.pulses += _pulses(v, count)
                 else:
-                    self.pulses.reshape(-1)[cells] += _pulses(v, count)
+                    self._pulses[cells] += _pulses(v, count)
                 if reading is not None:
                     self._count_read(reading)
             case Swept(v=v, trace=trace):
@@ -287,16 +288,16 @@ class Ledger:
                 self._count_trace(trace, v != 0)
             case JobRun(cells=cells, result=result):
                 pulses = result.pulses.astype(np.uint32)
-                self.pulses.reshape(-1)[cells] += pulses
-                self.reads.reshape(-1)[cells] += pulses
+                self._pulses[cells] += pulses
+                self._reads[cells] += pulses
 
     def _count_read(self, reading: Reading) -> None:
         where = slice(None) if reading.cells is None else reading.cells
-        self.reads.reshape(-1)[where] += np.uint32(1)
+        self._reads[where] += np.uint32(1)
 
     def _count_trace(self, trace: Trace, pulses: Mask) -> None:
-        self.pulses.reshape(-1)[trace.cells] += np.uint32(np.count_nonzero(pulses))
-        self.reads.reshape(-1)[trace.cells] += np.uint32(pulses.size)
+        self._pulses[trace.cells] += np.uint32(np.count_nonzero(pulses))
+        self._reads[trace.cells] += np.uint32(pulses.size)
 
     def differs(self, counters: NDArray[np.uint32]) -> Addresses:
         """Audit: addresses of the cells for which `array.counters()` says something else, (n,)."""

@@ -158,7 +158,9 @@ class Verbs(ArrayBase):
         self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
     ) -> JobResult:
         """See CimArray."""
-        arguments = {"name": name, "settings": settings, "cells": cells, "target": target}
+        # as in the first traces, whose callers rounded to single precision and back
+        goal = np.asarray(target, np.float64)
+        arguments = {"name": name, "settings": settings, "cells": cells, "target": goal}
         answer: JobResult = self.call("run_job", arguments)
         return answer
 
