@@ -272,11 +272,4 @@ def _in_parts(
             yield parts[-1]
         span = slice(start, start + JOB_CELLS)
         parts.append(array.run_job(name, settings, cells[span], target[span]))
-    if len(parts) == 1:
-        return parts[0]
-    return JobResult(
-        np.concatenate([part.current for part in parts]),
-        np.concatenate([part.pulses for part in parts]),
-        np.concatenate([part.converged for part in parts]),
-        max(part.rounds for part in parts),
-    )
+    return JobResult.joined(parts)

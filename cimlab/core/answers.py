@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -112,6 +113,18 @@ class JobResult:
     pulses: NDArray[np.int64]
     converged: Mask
     rounds: int
+
+    @classmethod
+    def joined(cls, parts: Sequence[JobResult]) -> JobResult:
+        """Of a job that was run on some cells after others."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.current for part in parts]),
+            np.concatenate([part.pulses for part in parts]),
+            np.concatenate([part.converged for part in parts]),
+            max(part.rounds for part in parts),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,14 +195,8 @@ class JoinedArray(ArrayBase):
         self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
     ) -> JobResult:
         """See CimArray; a job on each member."""
-        found = self._of_cells(
-            cells, lambda m, own, part: m.run_job(name, settings, own, target[part])
-        )
-        return JobResult(
-            np.concatenate([part.current for part in found]),
-            np.concatenate([part.pulses for part in found]),
-            np.concatenate([part.converged for part in found]),
-            max(part.rounds for part in found),
+        return JobResult.joined(
+            self._of_cells(cells, lambda m, own, part: m.run_job(name, settings, own, target[part]))
         )
 
     def ground(self) -> None:

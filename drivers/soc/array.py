@@ -261,14 +261,8 @@ class SocArray(ArrayBase):
     def _job_result(self, answers: Iterator[memoryview], cells: Addresses) -> JobResult:
         """From as many answers as there are parts."""
         spans = [span for _, span in self._parts(cells, _JOB_BYTES)]
-        results = [verbs.unpack_result(next(answers), s.stop - s.start) for s in spans]
-        if len(results) == 1:
-            return results[0]
-        return JobResult(
-            current=np.concatenate([r.current for r in results]),
-            pulses=np.concatenate([r.pulses for r in results]),
-            converged=np.concatenate([r.converged for r in results]),
-            rounds=max(r.rounds for r in results),
+        return JobResult.joined(
+            [verbs.unpack_result(next(answers), span.stop - span.start) for span in spans]
         )
 
     def _reads(self, code: int, cells: Addresses | None, averages: int) -> Iterator[Request]:
