@@ -78,6 +78,17 @@ def test_a_killed_writers_file_that_hdf5_would_wait_for_is_refused(tmp_path: Pat
     read_all(tmp_path / "new.h5")
 
 
+def test_a_script_without_a_main_guard_is_not_run_again_by_a_probe(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    _killed(path)
+    script = f"print('once'); from cimlab.records.probing import probe; probe({str(path)!r})"
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["once"]
+    subprocess.run([sys.executable, "-"], input=script, text=True, check=True)
+
+
 def test_wrong_bytes_in_a_finished_file_are_read_or_refused(tmp_path: Path) -> None:
     """HDF5 guards its structure by checksums; the numbers in tables have none."""
     path = tmp_path / "run.h5"
