@@ -26,16 +26,13 @@ from cimlab.core.array import (
 from cimlab.core.clock import Clock, RestingClock
 from cimlab.core.pairs import Part
 from cimlab.core.stream import Stream
-from cimlab.drivers.soc.layers import HEAD, Layers, spans
+from cimlab.drivers.soc.cells import CellRequests
+from cimlab.drivers.soc.layers import Layers, spans
 from cimlab.drivers.soc.link import BoardLink, Request
 from cimlab.wire import products, scaling, verbs
-from cimlab.wire.fields import selection
 from cimlab.wire.frames import Verb
 from cimlab.wire.messages import Configure
 from cimlab.wire.statistics import LinkStatistics
-
-# the most bytes a cell takes in a request or an answer
-_PULSE_BYTES, _JOB_BYTES, _COUNTER_BYTES = 8, 13, 4
 
 
 class SocArray(ArrayBase):
@@ -69,7 +66,6 @@ class SocArray(ArrayBase):
     ) -> None:
         self._link = BoardLink(open_stream, token, timeout, clock, bulk)
         info = self._link.info
-        self._v_pulse, self._v_gate, self._tick = info.v_pulse, info.v_gate, info.tick
         self._converters = info.converters
         self._spec = ArraySpec(
             tiles=info.tiles,
@@ -83,6 +79,7 @@ class SocArray(ArrayBase):
             identity=info.identity,
             capabilities=info.capabilities - {"bulk"},  # the link's own
         )
+        self._cells = CellRequests(self._link)
         self._layers = Layers(self._link, self._spec)
         if "rest" in info.capabilities:
             self._clock = RestingClock(self._rest)
@@ -111,14 +108,14 @@ class SocArray(ArrayBase):
     def read(self, v: float, cells: Addresses | None = None, averages: int = 1) -> Reading:
         """Read single cells; the voltage is rounded to the DAC's code and reported as applied."""
         code = self._read_code(v)
-        answers = self._link.exchange(self._reads(code, cells, averages))
+        answers = self._link.exchange(self._cells.reads(code, cells, averages))
         return self._reading(answers, code, cells, averages)
 
     def pulse(
         self, v: ArrayLike, width: float, count: ArrayLike = 1, cells: Addresses | None = None
     ) -> None:
         """Apply pulses; cells whose amplitude or count is zero are left alone."""
-        for _ in self._link.exchange(self._pulses(v, width, count, cells)):
+        for _ in self._link.exchange(self._cells.pulses(v, width, count, cells)):
             pass
 
     def pulse_and_read(
@@ -132,7 +129,7 @@ class SocArray(ArrayBase):
     ) -> Reading:
         """Pulse the cells, then read them all, in one request."""
         code = self._read_code(v_read)
-        answers = self._link.exchange(self._pulses(v, width, count, cells, averages, code))
+        answers = self._link.exchange(self._cells.pulses(v, width, count, cells, averages, code))
         return self._reading(answers, code, cells, averages)
 
     def vmm(self, v: Floats, window: Window | None = None) -> Product:
@@ -164,15 +161,9 @@ class SocArray(ArrayBase):
 
     def counters(self) -> NDArray[np.uint32]:
         """Pulses each cell has received, as the board counted."""
-        counts = np.empty(self._spec.size, np.uint32)
-        parts = self._parts(None, _COUNTER_BYTES)
-        requests = (Request(Verb.COUNTERS, selection(part, counts.size)) for part, _ in parts)
-        start = 0
-        for answer in self._link.exchange(requests):
-            values = np.frombuffer(answer, "<u4")
-            counts[start : start + values.size] = values
-            start += values.size
-        return counts.reshape(self._spec.shape)
+        answers = self._link.exchange(self._cells.counters())
+        counts = np.concatenate([np.frombuffer(answer, "<u4") for answer in answers])
+        return counts.astype(np.uint32).reshape(self._spec.shape)
 
     def run_job(
         self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
@@ -180,8 +171,8 @@ class SocArray(ArrayBase):
         """Run a programming protocol beside the chip."""
         if f"job:{name}" not in self._spec.capabilities:
             return super().run_job(name, settings, cells, target)
-        requests = self._job_requests(name, settings, cells, target)
-        return self._job_result(self._link.exchange(requests), cells)
+        requests = self._cells.jobs(name, settings, cells, target)
+        return self._cells.result(self._link.exchange(requests), cells)
 
     def run_job_and_read(
         self,
@@ -196,9 +187,9 @@ class SocArray(ArrayBase):
         if f"job:{name}" not in self._spec.capabilities:
             return super().run_job_and_read(name, settings, cells, target, v_read, averages)
         code = self._read_code(v_read)
-        jobs = self._job_requests(name, settings, cells, target)
-        answers = self._link.exchange(chain(jobs, self._reads(code, cells, averages)))
-        result = self._job_result(answers, cells)
+        jobs = self._cells.jobs(name, settings, cells, target)
+        answers = self._link.exchange(chain(jobs, self._cells.reads(code, cells, averages)))
+        result = self._cells.result(answers, cells)
         return result, self._reading(answers, code, cells, averages)
 
     def meanwhile(self, work: Callable[[], None]) -> None:
@@ -219,56 +210,6 @@ class SocArray(ArrayBase):
     def _read_code(self, v: float) -> int:
         return scaling.dac_code(v, self._converters.v_read, self._spec.dac_bits)
 
-    def _parts(
-        self, cells: Addresses | None, cell_bytes: int
-    ) -> Iterator[tuple[Addresses | None, slice]]:
-        """Pieces of a selection that fit a frame each: the cells, and where they stand in it."""
-        n = verbs.count(cells, self._spec.size)
-        most = max(1, (self._link.payload_max - HEAD) // cell_bytes)
-        if n <= most:
-            yield cells, slice(0, n)
-            return
-        every = np.arange(n) if cells is None else cells
-        for start in range(0, n, most):
-            span = slice(start, min(start + most, n))
-            yield every[span], span
-
-    def _pulses(
-        self,
-        v: ArrayLike,
-        width: float,
-        count: ArrayLike,
-        cells: Addresses | None,
-        averages: int = 0,
-        code: int = 0,
-    ) -> Iterator[Request]:
-        shape = self._spec.shape if cells is None else cells.shape
-        codes = np.broadcast_to(scaling.pulse_codes(v, self._v_pulse), shape).reshape(-1)
-        counts = np.broadcast_to(scaling.pulse_counts(count), shape).reshape(-1)
-        ticks = scaling.ticks(width, self._tick)
-        for part, span in self._parts(cells, _PULSE_BYTES):
-            pulse = verbs.Pulse(ticks, codes[span], counts[span], part, averages, code)
-            yield Request(Verb.PULSE, pulse.pack(self._spec.size))
-
-    def _job_requests(
-        self, name: str, settings: Mapping[str, float], cells: Addresses, target: Floats
-    ) -> Iterator[Request]:
-        targets = np.asarray(target, np.float32)
-        for part, span in self._parts(cells, _JOB_BYTES):
-            job = verbs.Job(name, settings, part, targets[span])
-            yield Request(Verb.JOB, job.pack(self._spec.size))
-
-    def _job_result(self, answers: Iterator[memoryview], cells: Addresses) -> JobResult:
-        """From as many answers as there are parts."""
-        spans = [span for _, span in self._parts(cells, _JOB_BYTES)]
-        return JobResult.joined(
-            [verbs.unpack_result(next(answers), span.stop - span.start) for span in spans]
-        )
-
-    def _reads(self, code: int, cells: Addresses | None, averages: int) -> Iterator[Request]:
-        for part, _ in self._parts(cells, _PULSE_BYTES):
-            yield Request(Verb.READ, verbs.Read(code, averages, part).pack(self._spec.size))
-
     def _reading(
         self,
         answers: Iterator[memoryview],
@@ -277,14 +218,11 @@ class SocArray(ArrayBase):
         averages: int,
     ) -> Reading:
         """From the rest of the answers."""
-        n, bits = verbs.count(cells, self._spec.size), self._spec.adc_bits
-        sums, clipped = np.empty(n, np.uint16), np.empty(n, np.bool_)
-        for (_, span), answer in zip(self._parts(cells, _PULSE_BYTES), answers, strict=True):
-            part = verbs.Codes.unpack(answer, span.stop - span.start, averages, (1 << bits) - 1)
-            sums[span], clipped[span] = part.sums, part.clipped
-        shape = self._spec.shape if cells is None else (n,)
-        current = scaling.cell_currents(sums, self._converters.i_read, averages, bits)
-        applied = scaling.dac_volts(code, self._converters.v_read, self._spec.dac_bits)
+        settings, spec = self._converters, self._spec
+        sums, clipped = self._cells.sums(answers, cells, averages)
+        current = scaling.cell_currents(sums, settings.i_read, averages, spec.adc_bits)
+        applied = scaling.dac_volts(code, settings.v_read, spec.dac_bits)
+        shape = spec.shape if cells is None else sums.shape
         return Reading(current.reshape(shape), applied, clipped.reshape(shape), cells)
 
     def _multiply(

@@ -25,12 +25,10 @@ from cimlab.core.array import (
 )
 from cimlab.core.errors import ConfigError
 from cimlab.core.pairs import Part
-from cimlab.drivers.soc.link import BoardLink, Request
+from cimlab.drivers.soc.link import HEAD, BoardLink, Request
 from cimlab.wire import products, scaling
 from cimlab.wire.frames import Verb
 
-HEAD = 600
-"""An allowance for a frame's fixed fields, bytes."""
 PART = 48_000
 """Bytes of a request or answer beyond which a batch is cut: some hundred microseconds' work."""
 SHARES = (3 / 8, 7 / 8)

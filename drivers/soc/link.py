@@ -17,6 +17,8 @@ from cimlab.wire.host_session import HostSession
 from cimlab.wire.messages import Info
 from cimlab.wire.statistics import LinkStatistics
 
+HEAD = 600
+"""An allowance for a request's or an answer's fixed fields, bytes."""
 REOPEN_PAUSE = 0.1
 """Wait between attempts to open the stream again, s."""
 FAREWELL = 1.0
