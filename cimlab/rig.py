@@ -146,9 +146,9 @@ def _hardware(connection: _Connection) -> CimArray:
         case ModelArray():
             # compiled physics: not loaded by a host that only talks to a board
             from cimlab.mock_hw.board import Chip
+            from cimlab.mock_hw.born import Imperfections
             from cimlab.mock_hw.compiling import announced
             from cimlab.mock_hw.devices import device
-            from cimlab.mock_hw.simulated import Imperfections
 
             announced()
             chip = Chip(

@@ -20,10 +20,11 @@ from cimlab.board.hal_array import HalArray
 from cimlab.board.serve import serve
 from cimlab.board.service import BoardService, Job
 from cimlab.core.array import Unfold, Window
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.compiling import announced
 from cimlab.mock_hw.devices.base import DeviceModel
 from cimlab.mock_hw.ramps import TRIAL
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.mock_hw.state import StateFile, state_layout
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +27,16 @@ from cimlab.core.array import (
 )
 from cimlab.core.errors import CapabilityError, LimitError
 from cimlab.core.pairs import Part
+from cimlab.mock_hw import born
 from cimlab.mock_hw import converters as front_end
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices.base import Cells, DeviceModel, rest
 from cimlab.mock_hw.devices.brram import BulkRram
 from cimlab.mock_hw.multiplier import Multiplier, Side
 from cimlab.mock_hw.philox import CellDraws, Stream, key_of
 from cimlab.mock_hw.ramps import Chip, Front, Numbers, Ramp, numbers_of, program
 from cimlab.mock_hw.state import State, new_state
-from cimlab.mock_hw.threefry import pair_keys
 from cimlab.wire.scaling import GATE_CODE_MAX, PULSE_CODE_MAX, dac_codes, ticks
-
-BORN_AT_ONCE = 1 << 18
-"""Devices made at a time: their random numbers take more memory than they do."""
 
 V_PULSE = 3.3
 V_GATE = 5.0
@@ -47,24 +44,6 @@ GATE_THRESHOLD = 0.7
 TICK = 10e-9
 SILENT = 1e-15
 """Read noise of cells that have none, S, where the converters' is stated in its units."""
-
-
-@dataclass(frozen=True, slots=True)
-class Imperfections:
-    """What a real chip has and a textbook one has not; never all zero by default.
-
-    Attributes:
-        stuck: Share of cells that no pulse moves, half of them stuck low, half high.
-        adc_gain: Standard deviation of the converters' gain, relative.
-        adc_offset: Standard deviation of their offset, ADC codes.
-        adc_noise: Standard deviation of what they add to a column's current in a product, A. Reads
-            of single cells are averaged in the analog and have none.
-    """
-
-    stuck: float = 0.002
-    adc_gain: float = 0.005
-    adc_offset: float = 0.5
-    adc_noise: float = 0.0
 
 
 class SimulatedHal:
@@ -116,49 +95,11 @@ class SimulatedHal:
         )
         self.state: State = new_state(*self._shape) if state is None else state
         self._gate_open = False
-        self._wake()
+        self._traits, self._alive = born.devices(device, self._key, self._flaws, self.state)
+        self._sides = born.converters(self._key, self._flaws, self._shape)
         self._multiplier = Multiplier(self.conductances, self.state["vectors"])
         self._ones = np.ones(tiles)
         self.configure(0.1, 5e-6, (40e-6,) * tiles)
-
-    def _wake(self) -> None:
-        """Derive what the seed decides, and make the devices if they are not born yet."""
-        size = int(np.prod(self._shape))
-        self._traits = np.empty((0, 0), np.float32)
-        self._alive = np.empty(size, np.bool_)
-        for start in range(0, size, BORN_AT_ONCE):
-            self._bear(slice(start, min(start + BORN_AT_ONCE, size)), size)
-        self.state["born"][0] = 1
-        tiles, rows, cols = self._shape
-        wide = np.arange(tiles * (rows + cols), dtype=np.int64)
-        draws = CellDraws(self._key, Stream.CONVERTERS, wide, np.zeros(wide.size, np.uint32))
-        gain = 1 + np.float32(self._flaws.adc_gain) * draws.normal(0)
-        offset = np.float32(self._flaws.adc_offset) * draws.normal(1)
-        split = tiles * cols
-        # converters at the columns, and those at the rows for a transposed product
-        self._gain = (gain[:split].reshape(tiles, cols), gain[split:].reshape(tiles, rows))
-        self._offset = (offset[:split].reshape(tiles, cols), offset[split:].reshape(tiles, rows))
-        self._keys = tuple(
-            pair_keys(self._key, stream, tiles, n)
-            for stream, n in ((Stream.VMM, cols), (Stream.VMM_TRANSPOSED, rows))
-        )
-
-    def _bear(self, part: slice, size: int) -> None:
-        """Make some of the devices, of so many."""
-        cells = np.arange(part.start, part.stop, dtype=np.int64)
-        never = np.zeros(cells.size, np.uint32)
-        draws = CellDraws(self._key, Stream.BORN, cells, never)
-        g0, traits = self._device.born(cells.size, draws)
-        if not self._traits.size:
-            # a cell's own lie side by side: programming fetches those of a few cells
-            self._traits = np.empty((size, len(traits)), np.float32).T
-        self._traits[:, part] = traits
-        u = CellDraws(self._key, Stream.STUCK, cells, never).uniform(0)
-        low, high = u < self._flaws.stuck / 2, u > 1 - self._flaws.stuck / 2
-        self._alive[part] = ~(low | high)
-        if not self.state["born"][0]:
-            g0[low], g0[high] = self._device.g_min, self._device.g_max
-            self.state["g"][part] = g0
 
     @property
     def conductances(self) -> Cells:
@@ -188,13 +129,14 @@ class SimulatedHal:
         sigma = self._device.sigma_read or SILENT
         floor = (255 * self._flaws.adc_noise / (self._v_read * sigma)) ** 2
         sides = []
-        for gain, offset, keys in zip(self._gain, self._offset, self._keys, strict=True):
+        for side in self._sides:
+            gain, keys = side.gain, side.keys
             # whole pairs: an odd last column gets a partner that nobody asks for
             front = np.zeros((len(scale), 4, 2 * keys.shape[2]), np.float32)
             slope = scale[:, None] * gain
             front[:, 0, : gain.shape[1]] = slope
             front[:, 1, : gain.shape[1]] = slope * np.float32(sigma)
-            front[:, 2, : gain.shape[1]] = offset
+            front[:, 2, : gain.shape[1]] = side.offset
             front[:, 3] = floor
             sides.append(Side(front, keys))
         self._multiplier.sides = (sides[0], sides[1])
@@ -240,6 +182,7 @@ class SimulatedHal:
         """Read cells one by one through their columns' converters."""
         sums = np.empty(cells.size, np.uint16)
         clipped = np.empty(cells.size, np.bool_)
+        columns = self._sides[0]
         scale = np.float32(self._gate_open * code * self._v_read / self._i_read)
         front_end.read_cells(
             self.state["g"],
@@ -248,8 +191,8 @@ class SimulatedHal:
             self._shape[1:],
             scale,
             scale * np.float32(self._device.sigma_read),
-            self._gain[0],
-            self._offset[0],
+            columns.gain,
+            columns.offset,
             averages,
             int(Stream.READ),
             self._key,
@@ -307,7 +250,7 @@ class SimulatedHal:
             reads=self.state["reads"],
             alive=self._alive,
             traits=self._traits.T,
-            converters=np.stack([self._gain[0], self._offset[0]]),
+            converters=np.stack([self._sides[0].gain, self._sides[0].offset]),
         )
         law = device.law(ticks(ramp.width, TICK) * TICK)
         return chip, numbers_of(ramp, self._front(ramp), law, self._key)

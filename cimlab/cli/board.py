@@ -41,8 +41,8 @@ def board(
     from threadpoolctl import threadpool_limits
 
     from cimlab.mock_hw.board import Chip, run_board
+    from cimlab.mock_hw.born import Imperfections
     from cimlab.mock_hw.devices import device as model
-    from cimlab.mock_hw.simulated import Imperfections
     from cimlab.protocols.jobs import JOBS
 
     def ready(address: str) -> None:

@@ -13,8 +13,9 @@ from cimlab.board.hal_array import HalArray
 from cimlab.core.array import Converters, PairSum, Unfold, Window
 from cimlab.core.errors import LimitError
 from cimlab.mock_hw import multiplier, products
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.wire import scaling
 
 PERFECT = Imperfections(stuck=0.0, adc_gain=0.0, adc_offset=0.0)

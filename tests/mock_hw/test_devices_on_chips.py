@@ -6,9 +6,10 @@ import pytest
 from cimlab.board.hal_array import HalArray
 from cimlab.core.errors import ConfigError
 from cimlab.mock_hw.board import Chip, warm_up
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import MODELS, device, write_device
 from cimlab.mock_hw.instruments.dut import Dut, dut
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.mock_hw.state import StateFile, state_layout
 from cimlab.protocols import Ispp, program
 from cimlab.rig import open_array

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from cimlab.board.hal_array import HalArray
 from cimlab.core.errors import CapabilityError, ConfigError, LimitError
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.protocols import Ispp, WriteVerify, program
 
 SIZE = 2 * 24 * 20

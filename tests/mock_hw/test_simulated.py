@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from cimlab.board.hal_array import HalArray
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.mock_hw.state import state_layout
 
 SIZE = {"tiles": 2, "rows": 32, "cols": 32}

@@ -14,8 +14,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from cimlab.board.hal_array import HalArray
 from cimlab.core.joined import JoinedArray
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.nn import ChipConv2d, DeviceWindow, calibrate, convert, cut_layer, place
 from cimlab.nn.cost import cost
 from tests.nn.ideal import IdealArray

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from cimlab.board.hal_array import HalArray
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.nn import ChipConv2d, ChipLayer, calibrate, convert
 from cimlab.protocols.calibration import RangePlan
 from tests.nn.ideal import IdealArray

@@ -6,8 +6,9 @@ import pytest
 from cimlab.board.hal_array import HalArray
 from cimlab.core.array import Converters, Product
 from cimlab.core.errors import ConfigError
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.protocols.calibration import ColumnPlan, RangePlan, adc_range, columns
 from tests.protocols.fake import FakeArray
 
@@ -120,7 +121,7 @@ class TestColumns:
         v = inputs(1)
         (full,) = adc_range(array, (0,), lambda: array.vmm(v))
         result = columns(array, ColumnPlan(vectors=1000))
-        true = hal._offset[0][0]
+        true = hal._sides[0].offset[0]
         assert result.offset[0] / (full * LSB) == pytest.approx(true, abs=0.5)
         assert result.read_offset[0] / (5e-6 * LSB) == pytest.approx(true, abs=1.0)
         assert np.corrcoef(result.read_offset[0], true)[0, 1] > 0.9

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from cimlab.board.hal_array import HalArray
 from cimlab.core.array import Reading
 from cimlab.core.health import Health, HealthMap
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.protocols import finish
 from cimlab.protocols.device_map import MapPlan, device_map
 from cimlab.protocols.screen import ScreenPlan, classify, screen

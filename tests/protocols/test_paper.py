@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from cimlab.board.hal_array import HalArray
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices import device
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.protocols import Ispp, WriteVerify, finish
 from cimlab.protocols.noise import ReadNoisePlan, programming_error, read_noise
 

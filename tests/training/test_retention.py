@@ -4,8 +4,9 @@ import pytest
 
 from cimlab.board.hal_array import HalArray
 from cimlab.core.errors import ConfigError
+from cimlab.mock_hw.born import Imperfections
 from cimlab.mock_hw.devices.pcm import Pcm
-from cimlab.mock_hw.simulated import Imperfections, SimulatedHal
+from cimlab.mock_hw.simulated import SimulatedHal
 from cimlab.nn import DeviceWindow
 from cimlab.training.loop import Training
 from cimlab.training.recipe import Recipe
