@@ -206,14 +206,14 @@ class Tapped(ArrayBase):
         v_read: float,
         averages: int = 1,
     ) -> tuple[JobResult, Reading]:
-        """See CimArray; emits JobRun and CellsRead, as if half of the time had been each one's."""
+        """See CimArray; emits JobRun and CellsRead, each as long as both took."""
         start = self._now()
         result, reading = self._array.run_job_and_read(
             name, settings, cells, target, v_read, averages
         )
-        half = (self._now() - start) / 2
-        self._sink(JobRun(start, half, name, settings, cells, result))
-        self._sink(CellsRead(start + half, half, reading, averages))
+        seconds = self._now() - start
+        self._sink(JobRun(start, seconds, name, settings, cells, result))
+        self._sink(CellsRead(start, seconds, reading, averages))
         return result, reading
 
     def meanwhile(self, work: Callable[[], None]) -> None:
