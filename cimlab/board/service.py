@@ -182,11 +182,12 @@ class BoardService:
         self._requests.fits(verbs.result_length(cells.size))
         if not np.isfinite(request.target).all():
             raise BoardError(Status.JOB, "targets must be finite")
-        target, array = request.target.astype(np.float64), self._requests.array
+        target, array = request.target, self._requests.array
         if native:
             self._job = _in_parts(array, request.name, request.settings, cells, target)
             return self._round(self._job)  # of a few cells that is all
-        self._job = self._jobs[request.name](array, request.settings, cells, target)
+        goal = target.astype(np.float64)  # protocols compute in double precision
+        self._job = self._jobs[request.name](array, request.settings, cells, goal)
         return None
 
     def _step(self, job: Generator[object, None, JobResult]) -> None:

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import IO
+from typing import IO, cast
 
 import h5py
 
@@ -50,8 +50,8 @@ def probe(path: str | os.PathLike[str], patience: float = PATIENCE) -> None:
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
-        assert process.stdout is not None  # noqa: S101 - asked for
-        follower = Thread(target=_follow, args=(process.stdout, signs), daemon=True)
+        output = cast("IO[bytes]", process.stdout)  # a pipe, as asked for
+        follower = Thread(target=_follow, args=(output, signs), daemon=True)
         follower.start()
         try:
             last = _next(signs, _START)

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from cimlab.core.array import Addresses, Mask
 from cimlab.core.errors import BoardError, ConfigError, LimitError, LinkProtocol
+from cimlab.core.limits import ascending, every
 
 from .frames import Buffer
 from .status import Status
@@ -73,7 +74,7 @@ class Reader:
             raise LinkProtocol(f"unknown mode {mode} of a cell selection")
         (n,) = self.unpack(_U16 if mode == 2 else _U32)
         cells = self.array("<u2" if mode == 2 else "<u4", n).astype(np.int64)
-        if not is_ascending(cells):
+        if not every(cells[1:] > cells[:-1]):
             raise LinkProtocol("cell addresses are not strictly ascending")
         if n and cells[-1] >= size:
             raise BoardError(Status.ADDRESS, f"cell {cells[-1]} of an array of {size}")
@@ -120,12 +121,6 @@ def bitmap(mask: Mask) -> NDArray[np.uint8]:
     return np.packbits(mask, bitorder="little")
 
 
-def is_ascending(cells: Addresses) -> bool:
-    """Whether addresses are strictly ascending."""
-    # counted, because that is sooner done than .all() for a few cells
-    return int(np.count_nonzero(cells[1:] > cells[:-1])) >= cells.size - 1
-
-
 def selection(cells: Addresses | None, size: int) -> list[Buffer]:
     """The shortest encoding of a selection of cells; None means all.
 
@@ -135,7 +130,7 @@ def selection(cells: Addresses | None, size: int) -> list[Buffer]:
     if cells is None:
         return [b"\0"]
     n = cells.size
-    if n and not (cells.item(0) >= 0 and cells.item(-1) < size and is_ascending(cells)):
+    if not ascending(cells, size):
         raise ConfigError(f"cells must be strictly ascending addresses below {size}")
     if n == size:
         return [b"\0"]

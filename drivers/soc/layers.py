@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +29,7 @@ from cimlab.wire import products, scaling
 from cimlab.wire.frames import Verb
 
 PART = 48_000
-"""Bytes of a request or answer beyond which a batch is cut: some hundred microseconds' work."""
-SHARES = (3 / 8, 7 / 8)
-"""Where it is: after the last and smallest part the board has nothing to do but to wait."""
+"""Bytes of a part's request or answer, about: some hundred microseconds' work at either end."""
 LAYOUTS_MAX = 1024
 """Layers that are remembered; a network has fewer."""
 
@@ -40,7 +37,7 @@ Codes8 = NDArray[np.uint8]
 
 
 def spans(link: BoardLink, spec: ArraySpec, batch: int, size_out: int, size_in: int) -> list[slice]:
-    """Cut a batch into parts whose requests and answers fit a frame each.
+    """Cut a batch into parts, about equal, whose requests and answers fit a frame each.
 
     Args:
         link: What they are for.
@@ -60,13 +57,9 @@ def spans(link: BoardLink, spec: ArraySpec, batch: int, size_out: int, size_in: 
             f"one vector needs {math.ceil(largest / batch)} bytes, the board's frames carry "
             f"{link.payload_max}"
         )
-    shares = SHARES if largest > PART else ()
-    ends = [0, *(round(batch * share) for share in shares), batch]
-    return [
-        slice(start, min(start + most, stop))
-        for first, stop in pairwise(ends)
-        for start in range(first, stop, max(most, 1))
-    ]
+    parts = -(-largest // PART)
+    step = max(min(most, -(-batch // parts)), 1)
+    return [slice(start, min(start + step, batch)) for start in range(0, batch, step)]
 
 
 class _Cuts(NamedTuple):
